@@ -1,0 +1,71 @@
+"""What the service tells an engine process: the commands of the wire, and the job it is given.
+
+A frame on the wire (engine's stdin and stdout) is: two big-endian uint32 (header length, blob length), a JSON header,
+a blob. Service to engine: one `Command`. Engine to service: `{"job": id or null, ...event}` with the event's bytes as
+blob.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO, Literal
+
+from modules.schema.request import Frozen, GenerationRequest
+
+_LENGTHS = struct.Struct(">II")
+
+
+class ModelRef(Frozen):
+    """The files of a loaded model: absolute paths; `vae` None means the checkpoint's own."""
+
+    checkpoint: str
+    vae: str | None = None
+    use_ema: bool = False
+
+
+class EngineJob(Frozen):
+    """A resolved request, the files it needs and how often to show previews (0 = never)."""
+
+    id: str
+    request: GenerationRequest
+    model: ModelRef
+    previews_per_second: float = 2.0
+
+
+class Command(Frozen):
+    """`run` needs job, `load` needs model, `interrupt` and `skip` need job_id."""
+
+    name: Literal["run", "load", "interrupt", "skip", "shutdown"]
+    job: EngineJob | None = None
+    model: ModelRef | None = None
+    job_id: str | None = None
+
+
+def write_frame(stream: BinaryIO, header: bytes, blob: bytes = b"") -> None:
+    """Write one frame and flush; raises OSError when the other side has gone."""
+    stream.write(_LENGTHS.pack(len(header), len(blob)) + header)
+    if blob:
+        stream.write(blob)
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO) -> tuple[bytes, bytes] | None:
+    """The next (header, blob), or None at the end of the stream."""
+    lengths = _read_exactly(stream, _LENGTHS.size)
+    if lengths is None:
+        return None
+    header_length, blob_length = _LENGTHS.unpack(lengths)
+    header = _read_exactly(stream, header_length)
+    blob = _read_exactly(stream, blob_length)
+    return None if header is None or blob is None else (header, blob)
+
+
+def _read_exactly(stream: BinaryIO, count: int) -> bytes | None:
+    parts: list[bytes] = []
+    while count:
+        part = stream.read(count)
+        if not part:
+            return None
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

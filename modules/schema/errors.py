@@ -1,0 +1,65 @@
+"""All errors that a user can cause or meet, as a tree.
+
+UserError                 a sentence for the user: what, where, what to do
+├── BadRequest            a value in the request cannot be used (422)
+│   └── UnknownName       a name that nothing answers to; suggests near ones
+├── NotFound              a job, file or page that is not there (404)
+├── ModelFileError        a model file that cannot be read, is of the wrong kind or refused
+├── OutOfMemory           the device has no room for the job
+├── NotANumber            the model gave NaN
+├── EngineLost            the engine process died during the job
+└── SetupError            installation or start-up could not go on
+
+Anything else that is raised is a bug: its traceback goes to the log, and the user gets its log id.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A failure whose message is one sentence for the user, with the remedy."""
+
+
+class BadRequest(UserError):
+    """A value in a request cannot be used; `field` names it where known."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnknownName(BadRequest):
+    """`name` is not among `known`; the message suggests the nearest ones."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str], field: str | None = None) -> None:
+        near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        super().__init__(f"There is no {what} named {name!r}.{hint}", field)
+        self.name = name
+
+
+class NotFound(UserError):
+    """Something asked for by its id or address does not exist, or belongs to somebody else."""
+
+
+class ModelFileError(UserError):
+    """A model file cannot be used; the message names the file and the reason."""
+
+
+class OutOfMemory(UserError):
+    """The device has no room; the message says what to lower."""
+
+
+class NotANumber(UserError):
+    """The network or the decoder gave NaN; the message says what to change."""
+
+
+class EngineLost(UserError):
+    """The engine process ended in the middle of a job."""
+
+
+class SetupError(UserError):
+    """Installation or start-up could not go on; the message says how to recover."""

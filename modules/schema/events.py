@@ -1,0 +1,138 @@
+"""What a job says while it runs: small frozen values, no tensors; they cross the process border as JSON + bytes.
+
+An event's one `bytes` field (if any) travels beside the JSON. `pack` and `unpack` are the wire format.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`step` of `steps` of picture batch `image` (1-based first picture) of `images`; times in seconds."""
+
+    step: int
+    steps: int
+    image: int
+    images: int
+    stage: str = "sampling"
+    fraction: float = 0.0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The picture as it stands: `data` is an encoded `format` picture of the running batch."""
+
+    step: int
+    image: int
+    format: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ImageDone:
+    """A finished picture: RGB `pixels` of height x width x 3 bytes.
+
+    `request`: the resolved request of this picture alone, as JSON data. `facts`: what the engine knows beside it, by
+    infotext key (Model, Model hash, VAE, ...), in writing order. `partial`: interrupted before its last step.
+    """
+
+    index: int
+    width: int
+    height: int
+    request: dict[str, Any]
+    facts: dict[str, Any]
+    partial: bool
+    pixels: bytes
+
+
+@dataclass(frozen=True)
+class ImageSaved:
+    """Follows `ImageDone` for readers of the job: `name` is the picture's address below the outputs folder."""
+
+    index: int
+    name: str
+    width: int
+    height: int
+    infotext: str
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sentence the user should read; `level` is "info" or "warning"."""
+
+    text: str
+    level: str = "info"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job ended with an error: one sentence; `log_id` names the traceback in the log, for bugs."""
+
+    message: str
+    kind: str = "Error"
+    log_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The job ended. `reason` is "done", "interrupted" or "cancelled"."""
+
+    reason: str = "done"
+    seconds: float = 0.0
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """State of the engine process itself: "starting", "loading", "ready", "busy", "stopped"; not part of a job."""
+
+    state: str
+    text: str = ""
+    device: str = ""
+    checkpoint: str = ""
+
+
+Event = Progress | Preview | ImageDone | ImageSaved | Notice | Failed | Finished | EngineStatus
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (Progress, Preview, ImageDone, ImageSaved, Notice, Failed, Finished, EngineStatus)
+}
+ENDINGS = (Failed, Finished)
+
+
+def _blob_name(kind: type[Event]) -> str | None:
+    return next((f.name for f in fields(kind) if f.type == "bytes"), None)
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The event as JSON data with its type under "event"; without its bytes."""
+    blob = _blob_name(type(event))
+    values = {k: v for k, v in asdict(event).items() if k != blob}
+    return {"event": type(event).__name__, **values}
+
+
+def from_json(data: dict[str, Any], blob: bytes = b"") -> Event:
+    values = dict(data)
+    kind = EVENT_TYPES[values.pop("event")]
+    name = _blob_name(kind)
+    if name is not None:
+        values[name] = blob
+    return kind(**values)
+
+
+def pack(event: Event) -> tuple[bytes, bytes]:
+    """(JSON header, blob) for the wire."""
+    name = _blob_name(type(event))
+    blob: bytes = getattr(event, name) if name else b""
+    return json.dumps(to_json(event), ensure_ascii=False).encode(), blob
+
+
+def unpack(header: bytes, blob: bytes) -> Event:
+    return from_json(json.loads(header), blob)

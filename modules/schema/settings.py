@@ -1,0 +1,91 @@
+"""What is not about a picture's pixels: folders, port, saving, previews, memory. Read once at the door.
+
+Order of precedence: command line, then `config.json` in the data folder, then these defaults.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from modules.schema.knob import knob
+from modules.schema.request import Frozen
+
+
+class Settings(Frozen):
+    """All settings; folders empty means "below the data folder, with A1111's name"."""
+
+    data_dir: str = knob("", "Data folder", "Holds models, embeddings, outputs; empty is this program's own folder.",
+                         section="folders")  # fmt: skip
+    models_dir: str = knob("", "Models folder", "Empty is DATA/models.", section="folders")
+    ckpt_dir: str = knob("", "Checkpoint folder", "A further folder of checkpoints.", section="folders")
+    vae_dir: str = knob("", "VAE folder", "A further folder of VAE files.", section="folders")
+    output_dir: str = knob("", "Outputs folder", "Empty is DATA/outputs.", section="folders")
+    ckpt: str = knob("", "Checkpoint", "Checkpoint selected at the start; empty is the last used, else miniature.",
+                     section="model")  # fmt: skip
+    checkpoints_in_ram: int = knob(2, "Checkpoints kept in RAM", "How many loaded checkpoints are kept.", ge=1, le=20,
+                                   step=1, section="model")  # fmt: skip
+
+    server_name: str = knob("127.0.0.1", "Address", "Address to listen on.", section="server")
+    port: int = knob(7860, "Port", "Port of the page and the API.", ge=0, le=65535, step=1, section="server")
+    api: bool = knob(True, "HTTP API", "Serve A1111's HTTP API beside the page.", section="server")
+    autolaunch: bool = knob(False, "Open a browser", "Open the page in a browser when it is up.", section="server")
+    theme: Literal["system", "light", "dark"] = knob("system", "Theme", "Colours of the page.", section="server")
+    log_level: Literal["debug", "info", "warning", "error"] = knob("info", "Log level", "How much the log says.",
+                                                                   section="server")  # fmt: skip
+
+    device: str = knob("auto", "Device", "auto, cpu, cuda, cuda:1, mps.", section="engine")
+    threads: int = knob(0, "CPU threads", "Threads of the engine; 0 is one a core.", ge=0, le=512, step=1,
+                        section="engine")  # fmt: skip
+    attention: Literal["auto", "sdpa", "xformers"] = knob("auto", "Attention", "Attention kernels; auto is SDPA.",
+                                                          section="engine")  # fmt: skip
+    retry_lost_jobs: bool = knob(False, "Run lost jobs again",
+                                 "When the engine process dies in the middle of a job, run the job once more instead "
+                                 "of reporting it failed.", section="engine")  # fmt: skip
+
+    previews: bool = knob(True, "Live preview", "Show the picture while it is drawn.", section="preview")
+    previews_per_second: float = knob(2.0, "Previews a second", "At most this many.", ge=0.1, le=20, step=0.1,
+                                      section="preview")  # fmt: skip
+
+    samples_save: bool = knob(True, "Save pictures", "Save every picture to the outputs folder.", section="saving")
+    save_to_dirs: bool = knob(True, "Save to sub-folders", "One sub-folder a day (or by the pattern).",
+                              section="saving")  # fmt: skip
+    directories_filename_pattern: str = knob("[date]", "Sub-folder pattern", "Tokens in square brackets.",
+                                             section="saving")  # fmt: skip
+    samples_filename_pattern: str = knob("", "File name pattern", "Empty is [seed].", section="saving")
+    filenames_max_length: int = knob(128, "Longest file name", "In characters.", ge=16, le=240, step=1,
+                                     section="saving")  # fmt: skip
+    write_infotext: bool = knob(True, "Write parameters into pictures", "A1111's text and our exact JSON.",
+                                section="saving")  # fmt: skip
+
+    history_days: int = knob(30, "Keep job history", "Finished jobs are forgotten after this many days.", ge=1,
+                             le=3650, step=1, unit="days", section="server")  # fmt: skip
+
+
+class Folders(Frozen):
+    """Where things are, from the settings; made by `folders()`."""
+
+    data: Path
+    checkpoints: tuple[Path, ...]
+    vae: tuple[Path, ...]
+    embeddings: Path
+    outputs: Path
+    state: Path
+
+
+def folders(settings: Settings, program: Path) -> Folders:
+    """Absolute folders of `settings`; `program` is the folder of webui.py."""
+    data = Path(settings.data_dir).expanduser().resolve() if settings.data_dir else program.resolve()
+    models = Path(settings.models_dir).expanduser().resolve() if settings.models_dir else data / "models"
+
+    def with_extra(main: Path, extra: str) -> tuple[Path, ...]:
+        return (main, Path(extra).expanduser().resolve()) if extra else (main,)
+
+    return Folders(
+        data=data,
+        checkpoints=with_extra(models / "Stable-diffusion", settings.ckpt_dir),
+        vae=with_extra(models / "VAE", settings.vae_dir),
+        embeddings=data / "embeddings",
+        outputs=Path(settings.output_dir).expanduser().resolve() if settings.output_dir else data / "outputs",
+        state=data / "cache",
+    )
