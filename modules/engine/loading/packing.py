@@ -1,0 +1,137 @@
+"""Convolutions and linear layers whose weights lie in the layout that the CPU's matrix kernels want.
+
+oneDNN otherwise rearranges a layer's weight on every call, which at small picture sizes costs more than the
+multiplication itself. A packed layer holds only the rearranged weight (no second copy in RAM); `unpack` gives the plain
+layers back, bit for bit. Inference only: the operators have no gradient.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class PackedConv2d(nn.Module):
+    """A convolution over a packed weight; `padding_mode` may be "zeros" or "circular" as in `nn.Conv2d`."""
+
+    def __init__(self, plain: nn.Conv2d) -> None:
+        super().__init__()
+        self.stride, self.padding, self.dilation = plain.stride, _pair(plain.padding), plain.dilation
+        self.groups, self.padding_mode = plain.groups, plain.padding_mode
+        self.in_channels, self.out_channels = plain.in_channels, plain.out_channels
+        self.kernel_size = plain.kernel_size
+        self.bias = plain.bias
+        self.packed = plain.weight.detach()
+        self._packed_for: torch.Size | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The best layout depends on the picture's size: rearranging once per new size beats doing so on each call.
+        if x.shape[2:] != self._packed_for:
+            self._pack_for(x)
+        padding = self.padding
+        if self.padding_mode == "circular" and any(padding):
+            x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]), mode="circular")
+            padding = (0, 0)
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, self.packed, self.bias, padding, self.stride, self.dilation, self.groups, "none", [], ""
+        )
+
+    def _pack_for(self, x: Tensor) -> None:
+        self.packed = torch.ops.mkldnn._reorder_convolution_weight(
+            _dense(self.packed), self.padding, self.stride, self.dilation, self.groups, list(x.shape)
+        )
+        self._packed_for = x.shape[2:]
+
+    def plain(self) -> nn.Conv2d:
+        """The layer as it was before packing."""
+        layer = nn.Conv2d(
+            self.in_channels,
+            self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            bias=self.bias is not None,
+            padding_mode=self.padding_mode,
+            device="meta",
+        )
+        return _with_weights(layer, self.packed, self.bias)
+
+
+class PackedLinear(nn.Module):
+    """A linear layer over a packed weight."""
+
+    def __init__(self, plain: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = plain.in_features, plain.out_features
+        self.bias = plain.bias
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(plain.weight.detach(), None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+
+    def plain(self) -> nn.Linear:
+        """The layer as it was before packing."""
+        layer = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
+        return _with_weights(layer, self.packed, self.bias)
+
+
+class PlanarGroupNorm(nn.Module):
+    """Group normalisation of a planar copy: packed convolutions give channels-last pictures, on which the CPU's
+    group_norm is slower than copy and normalisation together (7 times in bf16)."""
+
+    def __init__(self, plain: nn.GroupNorm) -> None:
+        super().__init__()
+        self.inner = plain
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.contiguous())
+
+
+def pack(network: nn.Module) -> None:
+    """Pack the layers of `network` in place, for its present dtype."""
+    for parent in list(network.modules()):
+        for name, layer in list(parent.named_children()):
+            packed = _packed(layer)
+            if packed is not None:
+                setattr(parent, name, packed)
+
+
+def _packed(layer: nn.Module) -> nn.Module | None:
+    if type(layer) is nn.Conv2d and isinstance(layer.padding, tuple):
+        return PackedConv2d(layer)
+    if type(layer) is nn.GroupNorm:
+        return PlanarGroupNorm(layer)
+    # In fp32 the plain matrix product is as fast.
+    if type(layer) is nn.Linear and layer.weight.dtype == torch.bfloat16:
+        return PackedLinear(layer)
+    return None
+
+
+def unpack(network: nn.Module) -> None:
+    """Undo `pack`: plain layers with the very same weights."""
+    for parent in list(network.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, PackedConv2d | PackedLinear):
+                setattr(parent, name, layer.plain())
+            elif isinstance(layer, PlanarGroupNorm):
+                setattr(parent, name, layer.inner)
+
+
+def _pair(padding: str | tuple[int, ...]) -> tuple[int, int]:
+    if isinstance(padding, str):
+        raise TypeError("a convolution with named padding cannot be packed")
+    return padding[0], padding[1]
+
+
+def _with_weights(layer: nn.Conv2d | nn.Linear, packed: Tensor, bias: Tensor | None) -> nn.Conv2d | nn.Linear:
+    layer.weight = nn.Parameter(_dense(packed), requires_grad=False)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach(), requires_grad=False)
+    return layer
+
+
+def _dense(weight: Tensor) -> Tensor:
+    return weight.to_dense() if weight.is_mkldnn else weight

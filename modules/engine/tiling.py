@@ -1,0 +1,29 @@
+"""Pictures whose edges fit each other: convolutions see the picture as a torus while the `with` lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from modules.engine.loading.model import LoadedModel
+
+
+@contextmanager
+def tiled(model: LoadedModel, on: bool) -> Iterator[None]:
+    """Circular padding in the UNet and the VAE while `on`; the former padding afterwards."""
+    layers = [
+        layer
+        for network in (model.unet, model.vae)
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d) and on and any(layer._reversed_padding_repeated_twice)
+    ]
+    before = [layer.padding_mode for layer in layers]
+    for layer in layers:
+        layer.padding_mode = "circular"
+    try:
+        yield
+    finally:
+        for layer, mode in zip(layers, before, strict=True):
+            layer.padding_mode = mode
