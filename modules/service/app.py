@@ -1,0 +1,340 @@
+"""The one place where the parts are put together: what pages, API and command line talk to.
+
+Every method may be called from any thread. What belongs to an owner is found by that owner only; for anybody else it is
+`NotFound`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Self
+
+from modules.catalog.checkpoints import CheckpointCatalog
+from modules.catalog.vae import VaeCatalog
+from modules.prompts.chunks import TokenCount, count_tokens
+from modules.prompts.tokens import ClipTokenizer, load_tokenizer
+from modules.schema.engine import ModelRef
+from modules.schema.errors import NotFound, UserError
+from modules.schema.events import EngineStatus, Event, Finished, Notice, Preview, Progress
+from modules.schema.request import GenerationRequest
+from modules.schema.settings import Folders, Settings, folders
+from modules.service.dispatcher import Dispatcher
+from modules.service.estimates import Estimates, QueueItem
+from modules.service.facts import CatalogFacts
+from modules.service.jobs import DatabaseError, Job, Jobs
+from modules.service.outputs import Outputs
+from modules.service.pictures import Pictures
+from modules.service.resolve import CheckpointEntry, find_checkpoint, resolve
+from modules.service.streams import Streams
+from modules.service.worker import Worker
+
+log = logging.getLogger(__name__)
+
+_SELECTED = "selected checkpoint"
+_EMBEDDED = "miniature"
+_TEMPORARY_DAYS = 1.0
+_MOST_TEMPORARY = 200
+_PRUNE_SECONDS = 60.0
+
+
+class App:
+    """Catalogs, queue, engine and outputs of one data folder.
+
+    `notices`: sentences about the start that the user should read. `command`: the engine's command line.
+    """
+
+    def __init__(self, settings: Settings, places: Folders, command: list[str], program: Path) -> None:
+        self.settings = settings
+        self.folders = places
+        self.notices: list[str] = []
+        for folder in (*places.checkpoints[:1], *places.vae[:1], places.outputs, places.state):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.json")
+        self.vaes = VaeCatalog(places.vae, places.state / "vae.json")
+        self.refresh()
+        self._jobs = Jobs(places.state)
+        self._streams = Streams(self._jobs)
+        self._estimates = Estimates(self._jobs)
+        self._temporary = places.state / f"temporary-{self._jobs.slot}"
+        self._pictures = self._make_pictures()
+        self._tokenizer: ClipTokenizer | None = None
+        self._tokenizer_lock = threading.Lock()
+        self._pruned = 0.0
+        self._selected = self._first_selection()
+        self._recover()
+        self._dispatcher = Dispatcher(
+            self._jobs,
+            self._streams,
+            self._pictures,
+            self._estimates,
+            make_worker=lambda on_event, on_death: Worker(
+                command,
+                folder=program,
+                log_file=places.state / f"engine-{self._jobs.slot}.log",
+                on_event=on_event,
+                on_death=on_death,
+            ),
+            preload=self._selected_model,
+            previews_per_second=settings.previews_per_second if settings.previews else 0.0,
+            retry_lost=settings.retry_lost_jobs,
+        )
+
+    @classmethod
+    def start(cls, settings: Settings, program: Path, *, command: list[str] | None = None) -> Self:
+        """Put everything together and start the engine process without waiting for it.
+
+        `program` is the folder of webui.py; `command` stands in for the engine's command line.
+        """
+        app = cls(settings, folders(settings, program), command or engine_command(settings), program.resolve())
+        app._dispatcher.start()
+        return app
+
+    def close(self) -> None:
+        """End the engine; the running job is interrupted with what it has, waiting ones wait for the next start."""
+        self._dispatcher.close()
+        self._streams.close()
+        self._jobs.close()
+
+    # Ordering
+
+    def submit(
+        self, request: GenerationRequest, owner: str, *, save: bool | None = None, name: str | None = None
+    ) -> Job:
+        """Put a job at the end of the queue. Raises `BadRequest`, `UnknownName` or `ModelFileError` at once.
+
+        `save` False keeps the pictures below the cache folder for a day (None: as the settings say). `name`: what the
+        caller calls the job; found by `job()` as well.
+        """
+        resolved, model, _ = resolve(
+            request, checkpoints=self.checkpoints, vaes=self.vaes, default_checkpoint=self.selected_checkpoint
+        )
+        wanted = self.settings.samples_save if save is None else save
+        try:
+            self._prune()
+            job = self._jobs.add(resolved, model, owner, save=wanted, name=name)
+        except DatabaseError as error:
+            raise UserError(f"The job could not be put into the queue ({error}); is the disk full?") from error
+        if (request.width, request.height) != (resolved.width, resolved.height):
+            self._streams.of(job.id).publish(
+                Notice(
+                    f"The size was rounded to {resolved.width}x{resolved.height}: sides are multiples of 8 pixels."
+                )
+            )
+        self._dispatcher.submitted()
+        return job
+
+    def interrupt(self, job_id: str, owner: str) -> None:
+        """Stop a running job within one step and keep what is done; cancel a waiting one."""
+        job = self._jobs.find(job_id, owner)
+        if self._jobs.cancel_waiting(job.id):
+            self._streams.of(job.id).publish(Finished("cancelled"))
+        else:
+            self._dispatcher.interrupt(job.id)
+
+    def cancel(self, job_id: str, owner: str) -> None:
+        """Take a waiting job out of the queue; a running one is interrupted."""
+        self.interrupt(job_id, owner)
+
+    def skip(self, job_id: str, owner: str) -> None:
+        """End the batch that is being drawn and go on with the next one."""
+        self._dispatcher.skip(self._jobs.find(job_id, owner).id)
+
+    def forget(self, job_id: str, owner: str) -> None:
+        """Remove an ended job from the history, with the pictures that were kept only for it."""
+        job = self._jobs.find(job_id, owner)
+        if not job.is_open:
+            self._remove([job.id])
+
+    # Watching
+
+    def job(self, job_id: str, owner: str) -> Job:
+        """The owner's job of that id, else the newest of that name."""
+        return self._jobs.find(job_id, owner)
+
+    def recent(self, owner: str, limit: int = 20) -> list[Job]:
+        """The owner's newest jobs, newest first."""
+        return self._jobs.recent(owner, limit)
+
+    def queue(self) -> list[QueueItem]:
+        """Everybody's running and waiting jobs in running order, with the seconds until each is done."""
+        running = self._dispatcher.running
+        progress = self._streams.of(running).newest(Progress) if running else None
+        left = progress.seconds_left if isinstance(progress, Progress) else None
+        return self._estimates.queue(self._jobs.open_jobs(), left)
+
+    def follow(
+        self, job_id: str, owner: str, after: int = 0, timeout: float | None = None
+    ) -> Iterator[tuple[int, Event]]:
+        """Numbered events of a job above number `after`: those so far, then live ones until Finished or Failed.
+
+        Of Progress and Preview only the newest are told. With `timeout` the iterator also ends after so many seconds
+        without an event; call again with the last number. Blocks; see `async_follow`.
+        """
+        return self._streams.follow(self._jobs.find(job_id, owner).id, after, timeout)
+
+    def async_follow(
+        self, job_id: str, owner: str, after: int = 0, timeout: float | None = None
+    ) -> AsyncIterator[tuple[int, Event]]:
+        """`follow` for an event loop: waiting costs no thread. Raises NotFound when called, not when iterated."""
+        return self._streams.async_follow(self._jobs.find(job_id, owner).id, after, timeout)
+
+    def progress(self, job_id: str, owner: str) -> tuple[Progress | None, Preview | None]:
+        """The newest progress and preview of a job, if there are any."""
+        stream = self._streams.of(self._jobs.find(job_id, owner).id)
+        progress, preview = stream.newest(Progress), stream.newest(Preview)
+        return (
+            progress if isinstance(progress, Progress) else None,
+            preview if isinstance(preview, Preview) else None,
+        )
+
+    def engine_status(self) -> EngineStatus:
+        return self._dispatcher.status
+
+    @property
+    def engine_pid(self) -> int | None:
+        """Process id of the engine, if one runs."""
+        return self._dispatcher.worker.pid
+
+    def restart_engine(self) -> None:
+        """End an engine that hangs; its job fails, a new engine starts."""
+        self._dispatcher.worker.kill()
+
+    # Pictures
+
+    def image_path(self, name: str, owner: str | None = None) -> Path:
+        """The file of a picture by its address (`ImageSaved.name`); raises NotFound.
+
+        With `owner` only that owner's pictures are found; without, any file below the outputs folder.
+        """
+        whose = self._pictures.owner(name)
+        if whose is not None and owner in (None, whose):
+            return self._pictures.path(name)
+        path = (self.folders.outputs / name).resolve()
+        if owner is None and path.is_relative_to(self.folders.outputs.resolve()) and path.is_file():
+            return path
+        raise NotFound(f"There is no picture {name!r}.")
+
+    def image_data(self, name: str, owner: str) -> bytes:
+        """A picture's PNG file by its address, also when it could not be written; raises NotFound."""
+        if self._pictures.owner(name) != owner:
+            raise NotFound(f"There is no picture {name!r}.")
+        return self._pictures.data(name)
+
+    def image_bytes(self, job_id: str, index: int, owner: str) -> bytes:
+        """The PNG file of picture `index` of a job; raises NotFound."""
+        job = self._jobs.find(job_id, owner)
+        for image in job.images:
+            if image.index == index:
+                return self._pictures.data(image.name)
+        raise NotFound(f"The job has no picture {index} (yet).")
+
+    # Models and words
+
+    @property
+    def selected_checkpoint(self) -> str:
+        """Title of the checkpoint that is used where a request names none; empty when there is none at all."""
+        entry = next((entry for entry in self.checkpoints.entries if entry.name == self._selected), None)
+        return entry.title if entry else self._selected
+
+    def select_checkpoint(self, name: str) -> None:
+        """Select by title, file name, stem or hash, and load it when nothing runs. Kept over restarts."""
+        entry = find_checkpoint(name, self.checkpoints)
+        self._selected = entry.name
+        self._jobs.remember(_SELECTED, entry.name)
+        model = self._selected_model()
+        if model is not None:
+            self._dispatcher.select(model)
+
+    def refresh(self) -> None:
+        """Look for new and removed model files."""
+        self.checkpoints.refresh()
+        self.vaes.refresh()
+
+    def count_tokens(self, text: str) -> TokenCount:
+        """Tokens of a prompt, the room in its chunks and where chunks begin."""
+        with self._tokenizer_lock:
+            if self._tokenizer is None:
+                self._tokenizer = load_tokenizer()
+        return count_tokens(text, self._tokenizer)
+
+    # Inside
+
+    def _make_pictures(self) -> Pictures:
+        temporary = Outputs(self.folders.replace(outputs=self._temporary), self.settings.replace(save_to_dirs=False))
+        facts = CatalogFacts(self.checkpoints, self.vaes)
+        return Pictures(self._jobs, Outputs(self.folders, self.settings), temporary, self._temporary, facts)
+
+    def _recover(self) -> None:
+        """Tidy up after the last run: what was running then is interrupted; leftovers of removed jobs go."""
+        if self._jobs.notice:
+            self.notices.append(self._jobs.notice)
+        self._jobs.end_unreadable()
+        for job in self._jobs.open_jobs():
+            if job.state == "running":
+                self._jobs.end(job.id, "interrupted", "The program ended while this job was running.")
+                self._streams.of(job.id).publish(
+                    Notice("The program ended while this job was running; pictures that were done are kept.")
+                )
+                self._streams.of(job.id).publish(Finished("interrupted"))
+        self._prune()
+        self._pictures.remove_orphans()
+
+    def _prune(self) -> None:
+        """Forget old jobs; looked at once a minute at most."""
+        if time.monotonic() - self._pruned < _PRUNE_SECONDS and self._pruned:
+            return
+        self._pruned = time.monotonic()
+        self._remove(self._jobs.outdated(self.settings.history_days, _TEMPORARY_DAYS, _MOST_TEMPORARY))
+
+    def _remove(self, job_ids: list[str]) -> None:
+        self._jobs.remove(job_ids)
+        for job_id in job_ids:
+            self._streams.forget(job_id)
+            self._pictures.remove_temporary(job_id)
+
+    def _first_selection(self) -> str:
+        """Name of the checkpoint to begin with: the settings', the last used, the embedded one, the first good one."""
+        if self.settings.ckpt:
+            try:
+                return find_checkpoint(self.settings.ckpt, self.checkpoints).name
+            except UserError as error:
+                self.notices.append(f"The checkpoint of the settings was not selected: {error}")
+        good: dict[str, CheckpointEntry] = {e.name: e for e in self.checkpoints.entries if not e.problem}
+        last = self._jobs.recall(_SELECTED)
+        if last in good:
+            return last
+        embedded = next((name for name, entry in good.items() if entry.stem == _EMBEDDED), None)
+        return embedded or next(iter(good), "")
+
+    def _selected_model(self) -> ModelRef | None:
+        """The files of the selected checkpoint, or None when it cannot be used."""
+        try:
+            request = GenerationRequest(checkpoint=self._selected)
+            return resolve(request, checkpoints=self.checkpoints, vaes=self.vaes, default_checkpoint=self._selected)[
+                1
+            ]
+        except UserError as error:
+            log.info("nothing to load yet: %s", error)
+            return None
+
+
+def engine_command(settings: Settings) -> list[str]:
+    """The engine process's command line."""
+    return [
+        sys.executable,
+        "-m",
+        "modules.engine.main",
+        "--device",
+        settings.device,
+        "--threads",
+        str(settings.threads),
+        "--attention",
+        settings.attention,
+        "--capacity",
+        str(settings.checkpoints_in_ram),
+    ]

@@ -1,0 +1,303 @@
+"""Brings the queue and the engine together: the next job to an idle engine, what it says to the job's readers.
+
+One thread owns all of it. Whatever happens elsewhere (an event, a death, a click) comes in as a call put into its inbox,
+so nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from modules.schema.engine import Command, EngineJob, ModelRef
+from modules.schema.events import (
+    ENDINGS,
+    EngineStatus,
+    Event,
+    Failed,
+    Finished,
+    ImageDone,
+    Notice,
+    Preview,
+    Progress,
+)
+from modules.service.estimates import Estimates
+from modules.service.jobs import DatabaseError, Job, Jobs, State
+from modules.service.pictures import Pictures
+from modules.service.streams import Streams
+from modules.service.worker import Death, Worker
+
+log = logging.getLogger(__name__)
+
+_ENDINGS: dict[str, State] = {"done": "done", "interrupted": "interrupted", "cancelled": "cancelled"}
+_MOST_ATTEMPTS = 2
+
+
+@dataclass
+class _Delivery:
+    """A job on its way to its readers; `line` holds what must wait for a picture before it to be saved."""
+
+    job: Job
+    line: deque[Event | Future[list[Event]]] = field(default_factory=deque)
+    delivered: set[int] = field(default_factory=set)
+
+
+class Dispatcher:
+    """Runs waiting jobs one after another on `worker`.
+
+    `preload` says which model to load while nothing waits. `retry_lost`: a job whose engine died runs once more.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        streams: Streams,
+        pictures: Pictures,
+        estimates: Estimates,
+        *,
+        make_worker: Callable[[Callable[[str | None, Event], None], Callable[[Death], None]], Worker],
+        preload: Callable[[], ModelRef | None],
+        previews_per_second: float,
+        retry_lost: bool,
+    ) -> None:
+        self._jobs = jobs
+        self._streams = streams
+        self._pictures = pictures
+        self._estimates = estimates
+        self._preload = preload
+        self._previews_per_second = previews_per_second
+        self._retry_lost = retry_lost
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._deliveries: dict[str, _Delivery] = {}
+        self._running: str | None = None
+        self._loading: ModelRef | None = None
+        self._refused: ModelRef | None = None
+        self._up = False
+        self._gave_up = False
+        self._status = EngineStatus("starting", "The engine is starting.")
+        self.worker = make_worker(
+            lambda job_id, event: self._later(lambda: self._on_event(job_id, event)),
+            lambda death: self._later(lambda: self._on_death(death)),
+        )
+        self._thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
+
+    @property
+    def status(self) -> EngineStatus:
+        return self._status
+
+    @property
+    def running(self) -> str | None:
+        """Id of the job that the engine works on."""
+        return self._running
+
+    def start(self) -> None:
+        self._thread.start()
+        self.worker.start()
+
+    def close(self) -> None:
+        """Stop the engine, finish saving, and leave the running job marked as interrupted."""
+        self.worker.close()
+        self._later(self._interrupt_all)
+        self._inbox.put(None)
+        self._thread.join(30)
+        self._status = EngineStatus("stopped", "The program is closing.")
+
+    def submitted(self) -> None:
+        """A job was added; an engine that was given up is tried again."""
+        self._later(self._revive)
+
+    def select(self, model: ModelRef) -> None:
+        """Load `model` now if nothing runs, so that the next picture comes sooner."""
+        self._later(lambda: self._load(model))
+
+    def interrupt(self, job_id: str) -> None:
+        self._later(lambda: self._tell(job_id, Command(name="interrupt", job_id=job_id)))
+
+    def skip(self, job_id: str) -> None:
+        self._later(lambda: self._tell(job_id, Command(name="skip", job_id=job_id)))
+
+    def _later(self, call: Callable[[], None]) -> None:
+        self._inbox.put(call)
+
+    def _serve(self) -> None:
+        while (call := self._inbox.get()) is not None:
+            try:
+                call()
+                self._next()
+            except Exception:  # noqa: BLE001 - the one thread that keeps the queue going must survive any bug
+                log.exception("the dispatcher met an error")
+
+    def _next(self) -> None:
+        """Give an idle engine the first waiting job."""
+        if not self._up or self._running is not None:
+            return
+        job = self._jobs.claim_next()
+        if job is None:
+            return
+        self._running = job.id
+        self._deliveries[job.id] = _Delivery(job, delivered={image.index for image in job.images})
+        order = EngineJob(
+            id=job.id, request=job.request, model=job.model, previews_per_second=self._previews_per_second
+        )
+        self._pictures.prepare(job)
+        if not self.worker.send(Command(name="run", job=order)):
+            self._up, self._running = False, None
+            del self._deliveries[job.id]
+            self._jobs.put_back(job.id)
+
+    def _tell(self, job_id: str, command: Command) -> None:
+        if self._running == job_id:
+            self.worker.send(command)
+
+    def _revive(self) -> None:
+        if self._gave_up:
+            self._gave_up = False
+            self._refused = None
+            self._status = EngineStatus("starting", "The engine is starting again.")
+            self.worker.revive()
+
+    def _load(self, model: ModelRef) -> None:
+        if self._up and self._running is None and model != self._refused:
+            self._loading = model
+            self.worker.send(Command(name="load", model=model))
+
+    def _on_event(self, job_id: str | None, event: Event) -> None:
+        if job_id is None:
+            if isinstance(event, EngineStatus):
+                self._on_status(event)
+            return
+        delivery = self._deliveries.get(job_id)
+        if delivery is None:
+            return
+        if isinstance(event, Progress | Preview):
+            self._streams.of(job_id).publish(event)
+            return
+        if isinstance(event, ImageDone):
+            self._picture_done(delivery, event)
+        else:
+            delivery.line.append(event)
+        if isinstance(event, ENDINGS):
+            self._running = None
+            self.worker.succeeded()
+        self._deliver(delivery)
+
+    def _on_status(self, status: EngineStatus) -> None:
+        self._status = status
+        if status.state != "ready":
+            return
+        first, self._up = not self._up, True
+        if not first:
+            self._loading = None
+            self.worker.succeeded()
+            return
+        model = self._preload()
+        if model is not None and not any(job.state == "waiting" for job in self._jobs.open_jobs()):
+            self._load(model)
+
+    def _picture_done(self, delivery: _Delivery, event: ImageDone) -> None:
+        if event.index in delivery.delivered:
+            return
+        delivery.delivered.add(event.index)
+        future = self._pictures.submit(delivery.job, event)
+        delivery.line.append(future)
+        future.add_done_callback(lambda _: self._later(lambda: self._deliver(delivery)))
+
+    def _deliver(self, delivery: _Delivery) -> None:
+        """Hand on everything up to the first picture that is still being saved."""
+        stream = self._streams.of(delivery.job.id)
+        while delivery.line:
+            head = delivery.line[0]
+            if isinstance(head, Future):
+                if not head.done():
+                    return
+                for event in _result(head):
+                    stream.publish(event)
+            elif isinstance(head, ENDINGS):
+                self._end(delivery.job, head)
+            else:
+                stream.publish(head)
+            delivery.line.popleft()
+
+    def _end(self, job: Job, ending: Failed | Finished) -> None:
+        """The state is written first: who reads the ending finds the job ended."""
+        self._deliveries.pop(job.id, None)
+        state: State = "failed" if isinstance(ending, Failed) else _ENDINGS.get(ending.reason, "done")
+        try:
+            self._jobs.end(job.id, state, ending.message if isinstance(ending, Failed) else "")
+            if isinstance(ending, Finished):
+                self._estimates.learn(job, ending)
+        except DatabaseError:
+            log.exception("the end of job %s could not be stored", job.id)
+        self._streams.of(job.id).publish(ending)
+
+    def _on_death(self, death: Death) -> None:
+        log.warning("the engine process ended: %s; %s", death.cause, death.last_words)
+        self._up = False
+        self._refused, self._loading = self._loading, None
+        lost, self._running = self._running, None
+        self._gave_up = death.gave_up
+        self._status = _status_after(death)
+        delivery = self._deliveries.get(lost) if lost else None
+        if delivery is None:
+            return
+        if self._retry_lost and delivery.job.attempts < _MOST_ATTEMPTS:
+            self._run_again(delivery)
+            return
+        delivery.line.append(_lost(death, delivery.job))
+        self._deliver(delivery)
+
+    def _run_again(self, delivery: _Delivery) -> None:
+        """Wait for its pictures that are being saved, then queue it again; those pictures are not drawn twice."""
+        self._pictures.flush()
+        self._deliver(delivery)
+        del self._deliveries[delivery.job.id]
+        self._jobs.put_back(delivery.job.id)
+        self._streams.of(delivery.job.id).publish(
+            Notice("The engine process ended in the middle of this job; it is run once more.", "warning")
+        )
+
+    def _interrupt_all(self) -> None:
+        """At the end of the program: what is not ended is interrupted; what was drawn gets saved."""
+        self._up = False
+        self._running = None
+        self._pictures.close()
+        for delivery in list(self._deliveries.values()):
+            if not any(isinstance(item, ENDINGS) for item in delivery.line):
+                delivery.line.append(Finished("interrupted"))
+            self._deliver(delivery)
+
+
+def _result(future: Future[list[Event]]) -> list[Event]:
+    """What came of saving a picture; a bug there must not hold up the job."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    log_id = uuid.uuid4().hex[:8]
+    log.error("saving a picture failed (log id %s)", log_id, exc_info=error)
+    return [Notice(f"A picture could not be saved because of a fault in the program (log id {log_id}).", "warning")]
+
+
+def _status_after(death: Death) -> EngineStatus:
+    if not death.gave_up:
+        return EngineStatus("starting", "The engine process ended unexpectedly and is starting again.")
+    words = f" Its last words: {death.last_words}." if death.last_words else ""
+    return EngineStatus(
+        "stopped",
+        f"The engine could not be started ({death.cause}).{words} The file cache/engine.log has the details; press "
+        "Generate to try again.",
+    )
+
+
+def _lost(death: Death, job: Job) -> Failed:
+    return Failed(
+        f"The engine process ended in the middle of this job ({death.cause}); a new one is starting, so press Generate "
+        f"to try again, and lower width, height ({job.request.width}x{job.request.height}) or batch size "
+        f"({job.request.batch_size}) if memory was short.",
+        "EngineLost",
+    )

@@ -1,0 +1,65 @@
+"""How long a job will take, learned from finished ones: seconds for each step x pixel x picture of a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from modules.schema.events import Finished
+from modules.schema.request import GenerationRequest
+from modules.schema.samplers import SAMPLERS
+from modules.service.jobs import Job, Jobs
+
+_LOADING = "load"
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """A running (position 0) or waiting job; `seconds` until it will be done, None when not known.
+
+    Holds nothing of the job's content: it may be shown to anybody, without the owner.
+    """
+
+    job_id: str
+    owner: str
+    state: str
+    position: int
+    seconds: float | None
+
+
+def work(request: GenerationRequest) -> float:
+    """Size of a job: network calls x pixels x pictures."""
+    calls = request.steps * SAMPLERS.get(request.sampler).calls_per_step
+    return calls * request.width * request.height * request.image_count
+
+
+class Estimates:
+    """Median of the last jobs' speed for each checkpoint and precision."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def learn(self, job: Job, end: Finished) -> None:
+        """Take a completed job as a measurement; loading the model is left out."""
+        seconds = end.seconds - end.timings.get(_LOADING, 0.0)
+        if end.reason == "done" and seconds > 0:
+            self._jobs.add_speed(_key(job), seconds / work(job.request))
+
+    def seconds(self, job: Job) -> float | None:
+        """Expected length of a job, or None when nothing like it has been run."""
+        speeds = self._jobs.speeds(_key(job))
+        return median(speeds) * work(job.request) if speeds else None
+
+    def queue(self, jobs: list[Job], running_left: float | None) -> list[QueueItem]:
+        """Times until the end of each of `jobs` (in running order); `running_left` is what the running one says."""
+        items: list[QueueItem] = []
+        until: float | None = 0.0
+        for job in jobs:
+            own = running_left if job.state == "running" and running_left is not None else self.seconds(job)
+            until = None if until is None or own is None else until + own
+            items.append(QueueItem(job.id, job.owner, job.state, job.position or 0, until))
+        return items
+
+
+def _key(job: Job) -> str:
+    return f"{job.request.precision} {job.model.checkpoint}"

@@ -1,0 +1,175 @@
+"""Finished pictures on their way to the disk: saved off the engine's path, never lost when the disk refuses.
+
+Where a picture cannot be saved it is kept below the cache folder, and where that fails too, in memory; the job says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+from modules.schema.errors import NotFound, UserError
+from modules.schema.events import Event, ImageDone, ImageSaved, Notice
+from modules.schema.request import GenerationRequest
+from modules.service.jobs import DatabaseError, Job, Jobs
+
+log = logging.getLogger(__name__)
+
+TEMPORARY = "temporary"
+_MOST_HELD = 32
+
+
+class SavedImage(Protocol):
+    """A written picture: its address below the folder it was saved to, its file and its text."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def infotext(self) -> str: ...
+
+
+class Saver(Protocol):
+    """What is needed of `modules.service.outputs.Outputs`."""
+
+    def save(
+        self,
+        pixels: bytes,
+        width: int,
+        height: int,
+        request: GenerationRequest,
+        facts: dict[str, Any],
+        *,
+        kind: str = ...,
+    ) -> SavedImage: ...
+
+    def encode(
+        self, pixels: bytes, width: int, height: int, request: GenerationRequest, facts: dict[str, Any]
+    ) -> tuple[bytes, str]: ...
+
+
+class ModelFacts(Protocol):
+    """Names and hashes of a job's model files, by infotext key; may take seconds (hashing)."""
+
+    def __call__(self, job: Job) -> dict[str, Any]: ...
+
+
+class Pictures:
+    """Saves pictures in the order in which they were drawn, one after another, so that file numbers follow it.
+
+    `outputs` writes to the user's folder, `temporary` below `temporary_folder` (for jobs that are not to be saved).
+    """
+
+    def __init__(
+        self, jobs: Jobs, outputs: Saver, temporary: Saver, temporary_folder: Path, model_facts: ModelFacts
+    ) -> None:
+        self._jobs = jobs
+        self._outputs = outputs
+        self._temporary = temporary
+        self._folder = temporary_folder
+        self._model_facts = model_facts
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="save-picture")
+        self._held: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def submit(self, job: Job, done: ImageDone) -> Future[list[Event]]:
+        """Save a picture of `job`; the result is what its readers get instead of `done`."""
+        return self._pool.submit(self._save, job, done)
+
+    def prepare(self, job: Job) -> None:
+        """Have the model's hashes computed while the job is drawn."""
+        self._pool.submit(self._model_facts, job)
+
+    def flush(self) -> None:
+        """Wait until what has been submitted so far is saved."""
+        self._pool.submit(lambda: None).result()
+
+    def close(self) -> None:
+        """Wait until everything is on the disk."""
+        self._pool.shutdown(wait=True)
+
+    def data(self, name: str) -> bytes:
+        """The PNG file of that address; raises NotFound."""
+        with self._lock:
+            if name in self._held:
+                return self._held[name]
+        try:
+            return self.path(name).read_bytes()
+        except OSError as error:
+            raise NotFound(f"The picture {name} is not there any more ({error.strerror}).") from error
+
+    def path(self, name: str) -> Path:
+        """The file of that address; raises NotFound."""
+        found = self._jobs.picture(name)
+        if found is None or found[2] is None or not found[2].is_file():
+            raise NotFound(f"The picture {name} is not there any more.")
+        return found[2]
+
+    def owner(self, name: str) -> str | None:
+        """Whose picture that is, if it is known."""
+        found = self._jobs.picture(name)
+        return found[1] if found else None
+
+    def remove_temporary(self, job_id: str) -> None:
+        """Delete what a job kept only for a while."""
+        shutil.rmtree(self._folder / TEMPORARY / job_id, ignore_errors=True)
+        with self._lock:
+            for name in [n for n in self._held if n.startswith(f"{TEMPORARY}/{job_id}/")]:
+                del self._held[name]
+
+    def remove_orphans(self) -> None:
+        """Delete the temporary pictures of jobs that are not known any more."""
+        folder = self._folder / TEMPORARY
+        if folder.is_dir():
+            for path in folder.iterdir():
+                if not self._jobs.knows(path.name):
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _save(self, job: Job, done: ImageDone) -> list[Event]:
+        request = GenerationRequest.model_validate(done.request)
+        facts = {**done.facts, **self._model_facts(job)}
+        if not job.save:
+            return self._keep(job, done, request, facts)
+        try:
+            saved = self._outputs.save(done.pixels, done.width, done.height, request, facts)
+        except (OSError, UserError) as error:
+            log.warning("picture %d of job %s could not be saved: %s", done.index, job.id, error)
+            reason = getattr(error, "strerror", None) or str(error)
+            notice = Notice(
+                f"The picture could not be saved to the outputs folder ({reason}); it is kept until the program ends: "
+                "save it from the page, then make room or choose another outputs folder.",
+                "warning",
+            )
+            return [notice, *self._keep(job, done, request, facts)]
+        return [self._saved(job, done, saved.name, saved.path, saved.infotext)]
+
+    def _keep(self, job: Job, done: ImageDone, request: GenerationRequest, facts: dict[str, Any]) -> list[Event]:
+        """Keep a picture outside the outputs folder: below the cache folder, else in memory."""
+        kind = f"{TEMPORARY}/{job.id}"
+        try:
+            saved = self._temporary.save(done.pixels, done.width, done.height, request, facts, kind=kind)
+        except (OSError, UserError) as error:
+            log.warning("picture %d of job %s is kept in memory: %s", done.index, job.id, error)
+            name = f"{kind}/{done.index}.png"
+            data, infotext = self._temporary.encode(done.pixels, done.width, done.height, request, facts)
+            self._hold(name, data)
+            return [self._saved(job, done, name, None, infotext)]
+        return [self._saved(job, done, saved.name, saved.path, saved.infotext)]
+
+    def _hold(self, name: str, data: bytes) -> None:
+        with self._lock:
+            self._held[name] = data
+            while len(self._held) > _MOST_HELD:
+                del self._held[next(iter(self._held))]
+
+    def _saved(self, job: Job, done: ImageDone, name: str, path: Path | None, infotext: str) -> ImageSaved:
+        try:
+            self._jobs.add_picture(name, job, path)
+        except DatabaseError:
+            log.exception("the address of %s could not be stored", name)
+        return ImageSaved(done.index, name, done.width, done.height, infotext, done.partial)
