@@ -32,12 +32,15 @@ class BadRequest(UserError):
 
 
 class UnknownName(BadRequest):
-    """`name` is not among `known`; the message suggests the nearest ones."""
+    """`name` is not among `known`; the message suggests the nearest ones, or gives the `reason` it cannot be told."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str], field: str | None = None) -> None:
+    def __init__(
+        self, what: str, name: str, known: Iterable[str], field: str | None = None, *, reason: str = ""
+    ) -> None:
         near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
         hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        super().__init__(f"There is no {what} named {name!r}.{hint}", field)
+        told = f"The {what} {name!r} cannot be told: {reason}." if reason else f"There is no {what} named {name!r}."
+        super().__init__(told + hint, field)
         self.name = name
 
 

@@ -1,0 +1,137 @@
+"""Finding a model by whatever name a user, an API client or an old picture's text gives it.
+
+Accepted, the first that answers deciding: title, path below the models folder, file name, stem, sha256, its first 10
+digits, the old 8-digit hash; then the same without regard to case; then a part of the title. One name that means
+several different models is an error that lists them: never is another model taken silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from modules.schema.errors import UnknownName
+
+
+class Findable(Protocol):
+    """What a search looks at. `problem` is None for a file that can be used."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def stem(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def hash(self) -> str | None: ...
+    @property
+    def sha256(self) -> str | None: ...
+    @property
+    def problem(self) -> str | None: ...
+
+
+E = TypeVar("E", bound=Findable)
+_HASH_SUFFIX = re.compile(r"^(?P<name>.+?)\s*\[(?P<hash>[0-9a-fA-F]{8,64})\]$", re.DOTALL)
+_HEX = re.compile(r"^(?:[0-9a-f]{8}|[0-9a-f]{10}|[0-9a-f]{64})$")
+
+
+class Search:
+    """Looks names up among entries of one sort; `what` and `field` go into the error."""
+
+    def __init__(self, what: str, field: str) -> None:
+        self._what, self._field = what, field
+
+    def find(
+        self,
+        name: str,
+        entries: Sequence[E],
+        *,
+        sha256: Callable[[E], str],
+        old_hash: Callable[[E], str | None],
+    ) -> E:
+        """The one entry that `name` means; raises UnknownName for none or several.
+
+        `sha256` computes (slowly, once) the hash of an entry: needed only where a title's hash must be checked.
+        """
+        wanted = name.strip().replace("\\", "/")
+        found = self._by_name(wanted, entries)
+        if found is None and _HEX.match(wanted.lower()):
+            found = self._by_hash(wanted.lower(), entries, old_hash)
+        if found is None and (match := _HASH_SUFFIX.match(wanted)):
+            found = self._by_title(match["name"], match["hash"].lower(), entries, sha256, old_hash)
+        if found is None and wanted:
+            found = self._only(name, [e for e in entries if wanted.casefold() in e.title.casefold()])
+        if found is None:
+            raise UnknownName(self._what, name, _known_names(entries), self._field)
+        return found
+
+    def _by_name(self, wanted: str, entries: Sequence[E]) -> E | None:
+        for fold in (str, str.casefold):
+            for key in (_title, _name, _file_name, _stem_path, _stem):
+                same = [entry for entry in entries if fold(key(entry)) == fold(wanted)]
+                if same:
+                    return self._only(wanted, same)
+        return None
+
+    def _by_hash(self, wanted: str, entries: Sequence[E], old_hash: Callable[[E], str | None]) -> E | None:
+        for entry in entries:
+            if wanted in (entry.sha256, entry.hash):
+                return entry
+        if len(wanted) != 8:
+            return None
+        return self._only(wanted, [e for e in entries if e.problem is None and old_hash(e) == wanted])
+
+    def _by_title(
+        self,
+        name: str,
+        digits: str,
+        entries: Sequence[E],
+        sha256: Callable[[E], str],
+        old_hash: Callable[[E], str | None],
+    ) -> E | None:
+        """`name [hash]`: the file of that hash whatever it is called here; else of that name, if the hash agrees."""
+        same = next((e for e in entries if e.sha256 is not None and e.sha256.startswith(digits)), None)
+        if same is not None:
+            return same
+        found = self._by_name(name, entries)
+        if found is None or found.problem is not None:
+            return found
+        if sha256(found).startswith(digits) or old_hash(found) == digits:
+            return found
+        known = f"{found.name} [{sha256(found)[:10]}]"
+        reason = f"{known!r} has that name but other weights; choose it by name to draw with it"
+        raise UnknownName(self._what, f"{name} [{digits}]", (), self._field, reason=reason)
+
+    def _only(self, wanted: str, entries: Sequence[E]) -> E | None:
+        """The entry, where all of them (that can be used) are the same file's content."""
+        usable = [entry for entry in entries if entry.problem is None] or list(entries)
+        if len(usable) > 1 and (usable[0].sha256 is None or len({entry.sha256 for entry in usable}) > 1):
+            shown = ", ".join(repr(entry.title) for entry in usable[:5]) + (", ..." if len(usable) > 5 else "")
+            reason = f"it fits {len(usable)} files ({shown}); give the whole name"
+            raise UnknownName(self._what, wanted, (), self._field, reason=reason)
+        return usable[0] if usable else None
+
+
+def _known_names(entries: Iterable[Findable]) -> list[str]:
+    return [known for e in entries if e.problem is None for known in dict.fromkeys((e.stem, e.name, e.title))]
+
+
+def _title(entry: Findable) -> str:
+    return entry.title
+
+
+def _name(entry: Findable) -> str:
+    return entry.name
+
+
+def _file_name(entry: Findable) -> str:
+    return entry.name.rpartition("/")[2]
+
+
+def _stem_path(entry: Findable) -> str:
+    return entry.name.rpartition("/")[0] + "/" + entry.stem
+
+
+def _stem(entry: Findable) -> str:
+    return entry.stem
