@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from benchmarks.peer import scheduler, tokenizer
 from modules.engine.loading.keymap import TEXT_PREFIX, UNET_PREFIX, VAE_PREFIX, unet_keymap, vae_keymap
 from modules.engine.loading.shapes import UnetShape, VaeShape
 
@@ -77,3 +78,31 @@ def _random(name: str, like: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if like.ndim == 1:
         return (torch.zeros if name.endswith("bias") else torch.ones)(like.shape, dtype=dtype)
     return torch.empty(like.shape, dtype=dtype).normal_(0, 0.02)
+
+
+def write_configs(folder: Path) -> Path:
+    """The configuration files (no weights but the tokenizer's) that diffusers' single-file loader asks for."""
+    parts = {
+        "unet": UNet2DConditionModel,
+        "vae": AutoencoderKL,
+    }
+    with torch.device("meta"):
+        networks = {name: kind(**SD15[name]) for name, kind in parts.items()}
+    for name, network in networks.items():
+        network.save_config(folder / name)
+    scheduler("DPM++ 2M").save_config(folder / "scheduler")
+    CLIPTextConfig(**SD15["text"]).save_pretrained(folder / "text_encoder")
+    tokenizer().save_pretrained(folder / "tokenizer")
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "scheduler": ["diffusers", "DPMSolverMultistepScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "safety_checker": [None, None],
+        "feature_extractor": [None, None],
+        "requires_safety_checker": False,
+    }
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder

@@ -34,7 +34,7 @@ def generate(request: GenerationRequest, model: LoadedModel, *, previews_per_sec
     """Draw every picture of a resolved `request` and tell of it.
 
     After each event the consumer may send "skip" (finish the running batch as it stands) or "interrupt" (the same,
-    and stop). What has been drawn so far is kept in both cases. Raises `UserError`s; whatever else is raised is a bug.
+    and stop). What has been drawn so far is kept in both cases. Raises `UserError`s; all else raised is a bug.
     """
     began = time.monotonic()
     request = request.replace(precision=PRECISION_NAMES[model.dtype])
