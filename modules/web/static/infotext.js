@@ -1,0 +1,33 @@
+// A picture's text in readable form: the words, then the parameters as quiet pairs.
+
+import { make } from "./dom.js";
+
+const PAIR = /\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/gu;
+
+/** Draw A1111's text into `element`; text without parameters is shown as it is. */
+export function showInfotext(element, text) {
+  const lines = text.split("\n");
+  const pairs = [...lines.at(-1).matchAll(PAIR)];
+  if (pairs.length < 3) return element.replaceChildren(make("p", { textContent: text }));
+  const words = lines.slice(0, -1).join("\n");
+  const [positive, negative] = split(words);
+  element.replaceChildren(
+    ...(positive ? [make("p", { className: "words", textContent: positive })] : []),
+    ...(negative ? [make("p", { className: "words without", textContent: negative })] : []),
+    make("dl", { className: "pairs" }, ...pairs.map(pair)),
+  );
+}
+
+function split(words) {
+  const at = words.search(/^Negative prompt:/m);
+  return at < 0 ? [words, ""] : [words.slice(0, at).trim(), words.slice(at).trim()];
+}
+
+function pair([, name, value]) {
+  return make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value }));
+}
+
+/** The seed written in a picture's text, as text (it may have more digits than a number holds), or null. */
+export function seedOf(text) {
+  return /(?:^|, )Seed: (\d+)/.exec(text.split("\n").at(-1))?.[1] ?? null;
+}

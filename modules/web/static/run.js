@@ -1,0 +1,213 @@
+// Running jobs: Generate, Interrupt, Skip, and the job's events until its end. A job is the server's; this page only
+// follows it, so a reload (or a second tab) finds it again.
+
+import { address, get, post, Refused } from "./api.js";
+import { action, duration, make, one, say } from "./dom.js";
+
+const ENDED = new Set(["done", "failed", "interrupted", "cancelled"]);
+
+export class Runner {
+  #form;
+  #output;
+  #panel; // the output panel
+  #run; // the bar with the buttons
+  #job = null; // {id, state} of the job that is followed
+  #stream = null;
+  #queueTimer = 0;
+  #title = document.title;
+
+  constructor(form, output, panel, run) {
+    this.#form = form;
+    this.#output = output;
+    this.#panel = panel;
+    this.#run = run;
+    action("generate", run).addEventListener("click", () => this.generate());
+    action("interrupt", run).addEventListener("click", () => this.interrupt());
+    action("skip", run).addEventListener("click", () => this.skip());
+    this.#state("idle");
+  }
+
+  get busy() {
+    return this.#job !== null && !ENDED.has(this.#job.state);
+  }
+
+  /** Send the form as a job. With a job already running, that one is interrupted and this one comes after it. */
+  async generate() {
+    this.#complain("");
+    this.#form.blame(null);
+    const button = action("generate", this.#run);
+    if (button.disabled) return;
+    button.disabled = true;
+    try {
+      const job = await post("jobs", this.#form.values());
+      if (this.busy) await this.interrupt();
+      this.follow(job);
+    } catch (refused) {
+      this.#refuse(refused);
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  async interrupt() {
+    if (!this.busy) return;
+    const verb = this.#job.state === "waiting" ? "cancel" : "interrupt";
+    this.#words(verb === "cancel" ? "Cancelling" : "Interrupting after this step");
+    await this.#tell(verb);
+  }
+
+  async skip() {
+    if (this.busy) await this.#tell("skip");
+  }
+
+  async #tell(verb) {
+    try {
+      await post(`jobs/${this.#job.id}/${verb}`);
+    } catch (refused) {
+      this.#complain(refused.message);
+    }
+  }
+
+  /** After a reload: go on with the newest job of this person, or show what it made. */
+  async resume() {
+    const { jobs } = await get("jobs").catch(() => ({ jobs: [] }));
+    const running = jobs.find((job) => !ENDED.has(job.state));
+    const newest = running ?? jobs.find((job) => job.images.length);
+    if (!newest) return;
+    if (running) return this.follow(running);
+    this.#output.begin(newest.id, newest.request);
+    newest.images.forEach((image) => this.#output.addImage(image));
+    this.#output.end();
+  }
+
+  /** Show a job's events, those of the past first. */
+  follow(job) {
+    this.#leave();
+    this.#job = { id: job.id, state: job.state };
+    one("[data-notices]", this.#panel).replaceChildren();
+    this.#output.begin(job.id, job.request);
+    this.#state(job.state === "running" ? "running" : "waiting");
+    this.#bar(0);
+    this.#watchQueue();
+    this.#stream = new EventSource(address(`jobs/${job.id}/events`));
+    this.#stream.onmessage = (message) => this.#event(JSON.parse(message.data));
+    this.#stream.onerror = () => this.#lost();
+  }
+
+  #leave() {
+    this.#stream?.close();
+    this.#stream = null;
+    clearTimeout(this.#queueTimer);
+  }
+
+  // The browser connects again by itself, and the server tells the events again.
+  #lost() {
+    if (this.#stream?.readyState === EventSource.CLOSED) this.#end("failed", "The server does not know this job any more.");
+    else this.#words("The connection was lost; trying again");
+  }
+
+  #event(event) {
+    const handlers = {
+      Progress: () => this.#progress(event),
+      Preview: () => this.#output.addPreview(event.data_uri),
+      ImageSaved: () => this.#output.addImage(event),
+      Notice: () => this.#notice(event),
+      Failed: () => this.#end("failed", failure(event)),
+      Finished: () => this.#end(event.reason === "done" ? "done" : event.reason, "", event.seconds),
+    };
+    handlers[event.event]?.();
+  }
+
+  #progress({ step, steps, image, images, stage, fraction, seconds_left: left }) {
+    if (this.#job.state !== "running") this.#state("running");
+    const parts = stage === "sampling" ? [`Step ${step}/${steps}`] : [capital(stage)];
+    if (images > 1) parts.push(`image ${image} of ${images}`);
+    this.#words(parts.join(" · "), left === null ? "" : `${duration(left)} left`);
+    this.#bar(fraction);
+  }
+
+  #notice({ text, level }) {
+    const list = one("[data-notices]", this.#panel);
+    const known = [...list.children].some((item) => item.textContent === text);
+    if (!known) list.append(make("li", { textContent: text, className: level }));
+  }
+
+  #end(state, problem, seconds = 0) {
+    this.#leave();
+    this.#state(state);
+    this.#output.end();
+    this.#bar(state === "done" ? 1 : 0);
+    const words = { done: `Done in ${seconds.toFixed(1)} s`, interrupted: "Interrupted", cancelled: "Cancelled" };
+    this.#words(words[state] ?? "");
+    this.#complain(problem);
+    document.title = this.#title;
+  }
+
+  // While it waits, the job's place and about how long.
+  #watchQueue() {
+    const ask = async () => {
+      if (this.#job.state !== "waiting") return;
+      const { jobs, engine } = await get("queue").catch(() => ({ jobs: [], engine: null }));
+      if (this.#job.state !== "waiting") return;
+      const mine = jobs.find((item) => item.id === this.#job.id);
+      this.#words(waiting(mine, engine), mine?.seconds ? `about ${duration(mine.seconds)}` : "");
+      this.#queueTimer = setTimeout(ask, 1000);
+    };
+    this.#words("Waiting");
+    this.#queueTimer = setTimeout(ask, 150);
+  }
+
+  #state(state) {
+    if (this.#job) this.#job.state = state;
+    this.#run.dataset.state = state;
+    one("[data-progress]", this.#panel).dataset.state = state;
+    const busy = this.busy;
+    const hadFocus = this.#run.contains(document.activeElement);
+    action("generate", this.#run).hidden = busy;
+    action("interrupt", this.#run).hidden = !busy;
+    action("interrupt", this.#run).textContent = state === "waiting" ? "Cancel" : "Interrupt";
+    action("skip", this.#run).hidden = state !== "running";
+    if (hadFocus) action(busy ? "interrupt" : "generate", this.#run).focus();
+    if (busy) this.#complain("");
+  }
+
+  #words(text, left = "") {
+    one("[data-state-text]", this.#panel).textContent = text;
+    one("[data-left]", this.#panel).textContent = left;
+  }
+
+  #bar(fraction) {
+    const percent = Math.round(100 * fraction);
+    const bar = one("[data-bar]", this.#panel);
+    bar.setAttribute("aria-valuenow", percent);
+    bar.style.setProperty("--done", `${percent}%`);
+    one("[data-run-line]", this.#run).style.setProperty("--done", `${percent}%`);
+    if (this.busy) document.title = percent ? `${percent}% · ${this.#title}` : this.#title;
+  }
+
+  #refuse(refused) {
+    if (!(refused instanceof Refused)) throw refused;
+    if (refused.field) this.#form.blame(refused.field);
+    say(one("[data-run-problem]", this.#run), refused.message);
+  }
+
+  // A job's failure is said where the picture would be; on a phone the bar with the buttons says it too.
+  #complain(sentence) {
+    say(one("[data-problem]", this.#panel), sentence);
+    say(one("[data-run-problem]", this.#run), "");
+    this.#run.dataset.said = sentence;
+  }
+}
+
+function failure({ message, log_id: id }) {
+  return id ? `${message} (log ${id})` : message;
+}
+
+function waiting(mine, engine) {
+  if (engine && ["starting", "loading"].includes(engine.state) && (mine?.position ?? 1) <= 1) {
+    return "The engine is starting; your job runs as soon as it is ready";
+  }
+  return mine?.position > 1 ? `Waiting, place ${mine.position} in line` : "Waiting, next in line";
+}
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

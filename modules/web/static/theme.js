@@ -1,0 +1,25 @@
+// Runs before the page is drawn, so that it never flashes in the other colours.
+(() => {
+  const KEY = "webui-theme";
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const configured = document.querySelector('meta[name="webui-theme"]').content;
+
+  function dark() {
+    const choice = localStorage.getItem(KEY) || configured;
+    return choice === "system" ? system.matches : choice === "dark";
+  }
+
+  function apply() {
+    document.documentElement.dataset.theme = dark() ? "dark" : "light";
+  }
+
+  // The button in the top bar: the other colours, and back to the system's when those are the same.
+  window.addEventListener("webui-toggle-theme", () => {
+    const wanted = dark() ? "light" : "dark";
+    if (wanted === (system.matches ? "dark" : "light") && configured === "system") localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, wanted);
+    apply();
+  });
+  system.addEventListener("change", apply);
+  apply();
+})();

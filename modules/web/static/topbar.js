@@ -1,0 +1,133 @@
+// The top bar: the checkpoint and VAE lists, the state of the engine, and the hint about sizes.
+
+import { get, post } from "./api.js";
+import { action, one, say } from "./dom.js";
+
+const STATES = {
+  starting: "Engine starting",
+  loading: "Loading the model",
+  ready: "Ready",
+  busy: "Drawing",
+  stopped: "Engine stopped",
+};
+
+/** Fill and wire the model fields; `sizes` is told the native size of the chosen checkpoint. */
+export class ModelBar {
+  #form;
+  #bar;
+  #entries = [];
+
+  constructor(form, bar) {
+    this.#form = form;
+    this.#bar = bar;
+    form.field("checkpoint").input.addEventListener("change", () => this.#choose());
+    action("refresh", bar).addEventListener("click", () => this.refresh());
+    action("theme", bar).addEventListener("click", () => dispatchEvent(new Event("webui-toggle-theme")));
+    form.onChange((names) => names.includes("checkpoint") && this.#nativeSize());
+  }
+
+  async load() {
+    this.#fill(await get("checkpoints").catch(() => null));
+  }
+
+  async refresh() {
+    const button = action("refresh", this.#bar);
+    button.setAttribute("aria-busy", "true");
+    this.#fill(await post("checkpoints/refresh").catch(() => null));
+    button.removeAttribute("aria-busy");
+  }
+
+  #fill(lists) {
+    if (!lists) return;
+    this.#entries = lists.checkpoints;
+    const field = this.#form.field("checkpoint");
+    const chosen = this.#form.get("checkpoint") || lists.selected;
+    field.default = lists.selected;
+    options(field, lists.checkpoints.map(checkpointOption));
+    options(this.#form.field("vae"), lists.vaes.map((name) => new Option(name, name)));
+    this.#form.fill({ checkpoint: this.#find(chosen)?.title ?? chosen });
+  }
+
+  #find(name) {
+    return this.#entries.find((entry) => entry.title === name) ?? this.#entries.find((entry) => entry.name === name);
+  }
+
+  // Told to the server at once, so that the engine loads it while the prompt is being written.
+  async #choose() {
+    await post("checkpoint", { name: this.#form.get("checkpoint") }).catch(() => {});
+  }
+
+  /** [width, height] the chosen checkpoint was trained at, or null. */
+  get nativeSize() {
+    return this.#find(this.#form.get("checkpoint"))?.native_size ?? null;
+  }
+
+  #nativeSize() {
+    const size = this.nativeSize;
+    if (!size) return;
+    this.#form.changeDefault("width", size[0]);
+    this.#form.changeDefault("height", size[1]);
+  }
+}
+
+function options(field, list) {
+  const value = field.value;
+  field.input.replaceChildren(...list);
+  field.value = value;
+}
+
+function checkpointOption({ title, problem }) {
+  const option = new Option(problem ? `${title} (cannot be used)` : title, title);
+  option.disabled = Boolean(problem);
+  option.title = problem ?? "";
+  return option;
+}
+
+/** A quiet sentence when the size is far from what the checkpoint was trained at, with the way back. */
+export function wireSizeHint(form, models, panel) {
+  const hint = one("[data-size-hint]", panel);
+  const update = () => {
+    const size = models.nativeSize;
+    const unusual = size && far(form.get("width"), form.get("height"), size);
+    if (!unusual) return say(hint, "");
+    say(hint, `This checkpoint was trained at ${size[0]} × ${size[1]}; at this size parts may repeat or blur. `);
+    const back = Object.assign(document.createElement("button"), { type: "button", textContent: `Use ${size[0]} × ${size[1]}` });
+    back.addEventListener("click", () => form.fill({ width: size[0], height: size[1] }));
+    hint.append(back);
+  };
+  form.onChange((names) => names.some((name) => ["width", "height", "checkpoint"].includes(name)) && update());
+  update();
+}
+
+// Area within a factor of two and neither side beyond twice its native length is usual.
+function far(width, height, [w, h]) {
+  const ratio = (width * height) / (w * h);
+  return ratio > 2.01 || ratio < 0.49 || width > 2 * w || height > 2 * h;
+}
+
+/** Ask for the engine's state: often while it changes, seldom when it rests, never in a hidden tab. */
+export function watchEngine(bar, onState) {
+  const lamp = one("[data-engine]", bar);
+  let before = null;
+  let restarted = false;
+  const ask = async () => {
+    const status = await get("status").catch(() => null);
+    const engine = status?.engine ?? { state: "gone", text: "" };
+    if (before && before !== "starting" && before !== "gone" && engine.state === "starting") restarted = true;
+    if (engine.state === "ready" || engine.state === "busy") restarted = false;
+    if (before !== engine.state || engine.text) showEngine(lamp, engine, restarted);
+    before = engine.state;
+    onState(engine.state, restarted);
+    setTimeout(tick, engine.state === "ready" ? 4000 : 1000);
+  };
+  const tick = () => (document.hidden ? document.addEventListener("visibilitychange", ask, { once: true }) : ask());
+  ask();
+}
+
+function showEngine(lamp, { state, text, device }, restarted) {
+  lamp.dataset.state = state;
+  const words = state === "gone" ? "No connection" : restarted ? "Engine restarting" : STATES[state];
+  const where = state === "ready" && device ? ` · ${device}` : "";
+  one("[data-engine-text]", lamp).textContent = words + where;
+  lamp.title = text || "";
+}

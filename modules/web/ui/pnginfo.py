@@ -1,0 +1,28 @@
+"""The PNG Info tab: a picture in, the text it carries out, and one button that draws it again."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from modules.web.ui.form import svg
+
+
+def build() -> None:
+    """Add the tab's content to the Blocks being built."""
+    gr.HTML(_markup(), apply_default_css=False)
+
+
+def _markup() -> str:
+    return (
+        '<section class="pnginfo" data-panel="pnginfo" aria-label="PNG Info">'
+        '<div class="drop" data-drop><img data-dropped alt="The picture that was read" hidden>'
+        '<label class="drop-call" data-drop-call for="pnginfo-file"><b>Drop a picture here</b>'
+        "<span>or choose a file, or paste one</span></label>"
+        '<input type="file" id="pnginfo-file" accept="image/*" aria-label="Picture to read"></div>'
+        '<div class="reading"><p class="problem" data-pnginfo-problem role="alert" hidden></p>'
+        '<p class="reading-empty" data-pnginfo-empty>The text a picture was made from is shown here.</p>'
+        '<div data-pnginfo-result hidden><div class="actions">'
+        f'<button type="button" class="primary" data-action="send-txt2img">{svg("send")}<span>Send to txt2img</span></button>'
+        f'<button type="button" class="tool wide" data-action="copy-pnginfo">{svg("copy")}<span>Copy text</span></button>'
+        '</div><p class="hint" data-pnginfo-source></p><div class="infotext" data-pnginfo-text></div></div></div></section>'
+    )
