@@ -1,7 +1,7 @@
 """The one place where the parts are put together: what pages, API and command line talk to.
 
-Every method may be called from any thread. What belongs to an owner is found by that owner only; for anybody else it is
-`NotFound`.
+Every method may be called from any thread. What belongs to an owner is found by that owner only; for anybody else
+it is `NotFound`.
 """
 
 from __future__ import annotations
@@ -255,12 +255,12 @@ class App:
         self.checkpoints.refresh()
         self.vaes.refresh()
 
-    def count_tokens(self, text: str) -> TokenCount:
+    def count_tokens(self, text: str, *, emphasis: str = "Original", comma_backtrack: int = 20) -> TokenCount:
         """Tokens of a prompt, the room in its chunks and where chunks begin."""
         with self._tokenizer_lock:
             if self._tokenizer is None:
                 self._tokenizer = load_tokenizer()
-        return count_tokens(text, self._tokenizer)
+        return count_tokens(text, self._tokenizer, emphasis=emphasis, comma_backtrack=comma_backtrack)
 
     # Inside
 
@@ -298,7 +298,7 @@ class App:
             self._pictures.remove_temporary(job_id)
 
     def _first_selection(self) -> str:
-        """Name of the checkpoint to begin with: the settings', the last used, the embedded one, the first good one."""
+        """Name of the checkpoint to begin with: the settings', else the last used, the embedded, the first good."""
         if self.settings.ckpt:
             try:
                 return find_checkpoint(self.settings.ckpt, self.checkpoints).name
