@@ -1,7 +1,7 @@
 """The SQLite file behind the queue: opening, its schema, and what happens when the file is broken or taken.
 
-One process owns one file: it is locked for as long as that process lives, and the lock goes with it, even on `kill -9`.
-A second server (or a command-line run) on the same data folder gets a file of its own beside it.
+One process owns one file: it is locked for as long as that process lives, and the lock goes with it, even on
+`kill -9`. A second server (or a command-line run) on the same data folder gets a file of its own beside it.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def _open_or_replace(path: Path) -> Database:
     for leftover in ("-wal", "-shm"):
         Path(f"{path}{leftover}").unlink(missing_ok=True)
     notice = (
-        f"The job history could not be read ({reason}); it was moved to {aside.name} and a new one was begun, so jobs "
-        "that were waiting have to be started again. Saved pictures are not affected."
+        f"The job history could not be read ({reason}); it was moved to {aside.name} and a new one was begun, so "
+        "jobs that were waiting have to be started again. Saved pictures are not affected."
     )
     log.warning(notice)
     return Database(_open(path), path.stem, notice)

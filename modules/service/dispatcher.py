@@ -1,7 +1,7 @@
 """Brings the queue and the engine together: the next job to an idle engine, what it says to the job's readers.
 
-One thread owns all of it. Whatever happens elsewhere (an event, a death, a click) comes in as a call put into its inbox,
-so nothing here needs a lock.
+One thread owns all of it. Whatever happens elsewhere (an event, a death, a click) comes in as a call put into its
+inbox, so nothing here needs a lock.
 """
 
 from __future__ import annotations
@@ -296,8 +296,8 @@ def _status_after(death: Death) -> EngineStatus:
 
 def _lost(death: Death, job: Job) -> Failed:
     return Failed(
-        f"The engine process ended in the middle of this job ({death.cause}); a new one is starting, so press Generate "
-        f"to try again, and lower width, height ({job.request.width}x{job.request.height}) or batch size "
+        f"The engine process ended in the middle of this job ({death.cause}); a new one is starting, so press "
+        f"Generate to try again, and lower width, height ({job.request.width}x{job.request.height}) or batch size "
         f"({job.request.batch_size}) if memory was short.",
         "EngineLost",
     )

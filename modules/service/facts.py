@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from modules.schema.errors import UserError
 from modules.service.jobs import Job
 from modules.service.resolve import CheckpointEntry, ModelEntry
 
@@ -52,6 +53,6 @@ def _entry_of(catalog: Hashed, path: Path) -> Any | None:
 def _hash(key: str, catalog: Hashed, entry: ModelEntry) -> dict[str, str]:
     try:
         return {key: catalog.short_hash(entry)}
-    except OSError:
+    except (OSError, UserError):
         log.warning("%s could not be read for its hash", entry.path)
         return {}

@@ -142,9 +142,7 @@ class Jobs:
             try:
                 self._job(row)
             except ValidationError:
-                self.end(
-                    row[0], "failed", "The job was ordered from another version of this program; order it again."
-                )
+                self.end(row[0], "failed", "The job was made by another version of this program; start it again.")
 
     def end(self, job_id: str, state: State, message: str = "") -> None:
         self._write(

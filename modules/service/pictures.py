@@ -1,6 +1,7 @@
 """Finished pictures on their way to the disk: saved off the engine's path, never lost when the disk refuses.
 
-Where a picture cannot be saved it is kept below the cache folder, and where that fails too, in memory; the job says so.
+Where a picture cannot be saved it is kept below the cache folder, and where that fails too, in memory; the job says
+so.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Pictures:
             log.warning("picture %d of job %s could not be saved: %s", done.index, job.id, error)
             reason = getattr(error, "strerror", None) or str(error)
             notice = Notice(
-                f"The picture could not be saved to the outputs folder ({reason}); it is kept until the program ends: "
+                f"The picture could not be saved to the outputs folder ({reason}); it is kept for a day: "
                 "save it from the page, then make room or choose another outputs folder.",
                 "warning",
             )

@@ -1,4 +1,4 @@
-"""From what was asked to what is run: seeds drawn, names found, sizes rounded. The result gives the same picture again."""
+"""From what was asked to what is run: seeds drawn, names found, sizes rounded. The result gives the same again."""
 
 from __future__ import annotations
 
@@ -76,9 +76,10 @@ def find_checkpoint(name: str, checkpoints: Checkpoints) -> CheckpointEntry:
     """The usable checkpoint of that name; raises `UnknownName` or `ModelFileError`."""
     if not checkpoints.entries:
         raise BadRequest(
-            "There is no checkpoint yet: put a .safetensors or .ckpt file into models/Stable-diffusion and refresh the "
-            "list.", "checkpoint",
-        )  # fmt: skip
+            "There is no checkpoint yet: put a .safetensors or .ckpt file into models/Stable-diffusion and refresh "
+            "the list.",
+            "checkpoint",
+        )
     entry = checkpoints.find(name)
     _check(entry)
     return entry
@@ -89,10 +90,8 @@ def _find_vae(name: str, checkpoint: CheckpointEntry, vaes: Vaes) -> ModelEntry 
     wanted = name.strip()
     if wanted.casefold() == OWN_VAE.casefold():
         return None
-    if wanted.casefold() in ("", AUTOMATIC.casefold()):
-        entry = vaes.side_file(checkpoint)
-    else:
-        entry = vaes.find(wanted)
+    automatic = wanted.casefold() in ("", AUTOMATIC.casefold())
+    entry = vaes.side_file(checkpoint) if automatic else vaes.find(wanted)
     if entry is not None:
         _check(entry)
     return entry

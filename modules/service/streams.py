@@ -1,7 +1,7 @@
 """One job's events for any number of readers, early or late.
 
-A reader asks for what came after the number it saw last. Everything is kept but the running commentary: of progress and
-previews only the newest of each, so a late or slow reader never works through old ones.
+A reader asks for what came after the number it saw last. Everything is kept but the running commentary: of progress
+and previews only the newest of each, so a late or slow reader never works through old ones.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -18,19 +19,20 @@ from modules.service.jobs import DatabaseError, Jobs
 log = logging.getLogger(__name__)
 
 _KEPT_STREAMS = 64
-# Commentary has numbers too but is not stored: after a restart the next number must lie beyond any that was seen.
-_RESTART_GAP = 1_000_000
+# Commentary has numbers too but is not stored. After a restart the next number must still lie beyond any that was seen:
+# a stream that is opened goes on at the milliseconds since its job began, which events do not outrun.
+_NUMBERS_A_SECOND = 1000
 
 Numbered = tuple[int, Event]
 
 
 class Stream:
-    """The events of one job, numbered from 1 upwards (with gaps)."""
+    """The events of one job, numbered upwards with gaps; `last`: the newest number that may have been given before."""
 
-    def __init__(self, stored: list[Numbered], keep: Callable[[int, Event], None], *, fresh: bool = True) -> None:
+    def __init__(self, stored: list[Numbered], keep: Callable[[int, Event], None], last: int = 0) -> None:
         self._kept = list(stored)
         self._newest: dict[type[Event], Numbered] = {}
-        self._last = (stored[-1][0] if stored else 0) + (0 if fresh else _RESTART_GAP)
+        self._last = max(last, stored[-1][0] if stored else 0)
         self._keep = keep
         self._ended = bool(stored) and isinstance(stored[-1][1], ENDINGS)
         self._changed = threading.Condition()
@@ -110,7 +112,7 @@ class Streams:
                 self._streams[job_id] = Stream(
                     self._jobs.events(job_id),
                     lambda number, event: self._keep(job_id, number, event),
-                    fresh=self._jobs.get(job_id).attempts == 0,
+                    int((time.time() - self._jobs.get(job_id).created) * _NUMBERS_A_SECOND),
                 )
                 self._drop_ended()
             self._streams.move_to_end(job_id)

@@ -1,0 +1,291 @@
+"""The engine process: takes commands from its standard input, runs one job at a time, sends events to its output.
+
+It ends when its input closes, so it never outlives the process that started it. torch is imported after the pipes
+are in place: whatever a library prints goes to the log, never between the frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from pydantic import ValidationError
+
+from modules.schema.engine import Command, EngineJob, ModelRef, read_frame, write_frame
+from modules.schema.errors import OutOfMemory, UserError
+from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, pack, to_json
+from modules.schema.request import GenerationRequest
+
+log = logging.getLogger(__name__)
+
+_NO_ROOM = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "cannot allocate memory")
+_BROKEN_DEVICE = ("cuda error", "cublas_status", "cudnn_status", "hip error")
+_EXIT_BROKEN_DEVICE = 3
+
+Events = Generator[Event, Any, None]
+
+
+class Models(Protocol):
+    """What is needed of the store of loaded models."""
+
+    def get(self, ref: ModelRef, precision: Any) -> Any: ...
+
+
+class Generate(Protocol):
+    def __call__(self, request: GenerationRequest, model: Any, *, previews_per_second: float) -> Events: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the engine runs with; `release` gives memory back after a failure, `device` is a label for people."""
+
+    models: Models
+    generate: Generate
+    release: Callable[[], None]
+    device: str
+
+
+class Orders:
+    """Commands as they come in: jobs and loads in a queue; interrupt and skip beside it, asked for at every event."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._known: set[str] = set()
+        self._signals: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def read(self, stream: BinaryIO) -> None:
+        """Take commands from `stream` until it closes."""
+        while (frame := read_frame(stream)) is not None:
+            try:
+                command = Command.model_validate_json(frame[0])
+            except ValidationError:
+                log.exception("a command that makes no sense")
+                continue
+            self.put(command)
+
+    def put(self, command: Command) -> None:
+        with self._lock:
+            if command.job is not None:
+                self._known.add(command.job.id)
+            if command.name in ("interrupt", "skip"):
+                # For a job that has ended there is nothing to stop; an interrupt is not weakened by a later skip.
+                if command.job_id in self._known and self._signals.get(command.job_id) != "interrupt":
+                    self._signals[command.job_id] = command.name
+                return
+        self._work.put(None if command.name == "shutdown" else command)
+
+    def next(self) -> Command | None:
+        """The next job or load; None: shut down."""
+        return self._work.get()
+
+    def signal(self, job_id: str) -> str | None:
+        """What the job has been told. A skip is told once; an interrupt stays."""
+        with self._lock:
+            if self._signals.get(job_id) == "interrupt":
+                return "interrupt"
+            return self._signals.pop(job_id, None)
+
+    def ended(self, job_id: str) -> None:
+        with self._lock:
+            self._known.discard(job_id)
+            self._signals.pop(job_id, None)
+
+
+class Engine:
+    """Runs orders one after another and writes what comes of them to `out`."""
+
+    def __init__(self, orders: Orders, out: BinaryIO, parts: Parts) -> None:
+        self._orders = orders
+        self._out = out
+        self._parts = parts
+        self._checkpoint = ""
+
+    def serve(self) -> int:
+        """Work until told to shut down; returns the process's exit code."""
+        self._status("ready")
+        while (command := self._orders.next()) is not None:
+            if command.job is not None:
+                ending = self._run(command.job)
+                if isinstance(ending, Failed) and ending.kind == "DeviceError":
+                    return _EXIT_BROKEN_DEVICE
+            elif command.model is not None:
+                self._load(command.model)
+        return 0
+
+    def _load(self, ref: ModelRef) -> None:
+        """Have a model at hand before it is needed; a failure is told in the status."""
+        self._status("loading", ref=ref)
+        failure = self._attempt(lambda: self._parts.models.get(ref, "auto"))
+        if failure is None:
+            self._checkpoint = ref.checkpoint
+        self._status("ready", failure.message if failure else "")
+
+    def _run(self, job: EngineJob) -> Failed | Finished:
+        """Run a job to its end, whatever happens; its last event is always Failed or Finished."""
+        endings: list[Failed | Finished] = []
+        failure = self._attempt(lambda: endings.append(self._draw(job)))
+        ending = failure or endings[0]
+        self._orders.ended(job.id)
+        self._send(job.id, ending)
+        self._status("ready")
+        return ending
+
+    def _draw(self, job: EngineJob) -> Finished | Failed:
+        """Everything of a job but its ending, which is returned."""
+        self._status("loading" if job.model.checkpoint != self._checkpoint else "busy", ref=job.model)
+        model = self._parts.models.get(job.model, job.request.precision)
+        self._checkpoint = job.model.checkpoint
+        command = self._orders.signal(job.id)
+        if command == "interrupt":
+            return Finished("interrupted")
+        self._status("busy", ref=job.model)
+        events = self._parts.generate(job.request, model, previews_per_second=job.previews_per_second)
+        told: str | None = None
+        try:
+            while True:
+                event = events.send(told)
+                if isinstance(event, ENDINGS):
+                    return event
+                self._send(job.id, event)
+                told = self._orders.signal(job.id)
+        except StopIteration:
+            return Finished("done")
+        finally:
+            events.close()
+
+    def _attempt(self, work: Callable[[], object]) -> Failed | None:
+        """Do `work`; what goes wrong becomes a sentence, and the memory it held is given back."""
+        failure: Failed | None = None
+        try:
+            work()
+        except BrokenPipeError:
+            raise
+        except UserError as error:
+            failure = Failed(str(error), type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the border of the process: a bug must not end the engine
+            failure = _failure(error)
+        if failure is not None:
+            gc.collect()
+            self._parts.release()
+        return failure
+
+    def _status(self, state: str, text: str = "", ref: ModelRef | None = None) -> None:
+        checkpoint = ref.checkpoint if ref else self._checkpoint
+        self._send(None, EngineStatus(state, text, self._parts.device, checkpoint))
+
+    def _send(self, job_id: str | None, event: Event) -> None:
+        header = json.dumps({"job": job_id, **to_json(event)}, ensure_ascii=False).encode()
+        write_frame(self._out, header, pack(event)[1])
+
+
+def _failure(error: Exception) -> Failed:
+    """What the user reads of an error that nobody has put into a sentence yet."""
+    text = str(error).casefold()
+    log_id = uuid.uuid4().hex[:8]
+    if isinstance(error, MemoryError) or any(words in text for words in _NO_ROOM):
+        log.warning("out of memory (log id %s)", log_id, exc_info=error)
+        return Failed(
+            "The device has not enough memory for this job: lower width and height or the batch size, or close other "
+            "programs that use it.",
+            OutOfMemory.__name__,
+            log_id,
+        )
+    log.error("a job failed (log id %s)", log_id, exc_info=error)
+    if any(words in text for words in _BROKEN_DEVICE):
+        return Failed(
+            f"The graphics device reported an error and is being started anew: press Generate to try again (log id "
+            f"{log_id}).",
+            "DeviceError",
+            log_id,
+        )
+    return Failed(
+        f"Something went wrong inside the program ({type(error).__name__}); the log has the details under the id "
+        f"{log_id}.",
+        "Error",
+        log_id,
+    )
+
+
+def _arguments(words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="modules.engine.main", description="The engine process; started by the UI.")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--attention", default="auto")
+    parser.add_argument("--capacity", type=int, default=2)
+    return parser.parse_args(words)
+
+
+def _claim_output() -> BinaryIO:
+    """The real standard output, for frames alone: from here on everything that prints goes to the log."""
+    frames = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    sys.stdout.flush()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return frames
+
+
+def _read_until_closed(orders: Orders, stream: BinaryIO) -> None:
+    """The reader thread: when the other side has gone, nobody wants the rest of the job."""
+    try:
+        orders.read(stream)
+    finally:
+        os._exit(0)
+
+
+def _claim_input() -> BinaryIO:
+    """The real standard input, for commands alone: a library that reads from it finds nothing."""
+    commands = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdin.fileno())
+    return commands
+
+
+def _parts(arguments: argparse.Namespace) -> Parts:
+    """Import torch and everything on it (seconds), and pick the device."""
+    import torch  # noqa: PLC0415
+
+    from modules.engine.generate import generate
+    from modules.engine.loading.placement import pick_device
+    from modules.engine.loading.store import Store
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = pick_device(arguments.device)
+    store = Store(arguments.capacity, device)
+
+    def release() -> None:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    label = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+    return Parts(store, generate, release, label)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Serve until the input closes; returns the exit code."""
+    arguments = _arguments(words)
+    # Ctrl+C in the terminal reaches the whole group; the web process ends this one in its own time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    frames, commands = _claim_output(), _claim_input()
+    orders = Orders()
+    threading.Thread(target=_read_until_closed, args=(orders, commands), name="commands", daemon=True).start()
+    return Engine(orders, frames, _parts(arguments)).serve()
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    # The interpreter's own end would wait for the reader thread and for device libraries' threads.
+    os._exit(code)
