@@ -24,15 +24,21 @@ def detect(shapes: Shapes, file: str) -> Family:
     if identity is None or kind is not CHECKPOINT:
         place = f"; it belongs into {kind.folder}" if kind.folder and kind is not CHECKPOINT else ""
         raise ModelFileError(f"{file} is not a checkpoint but {kind.words}{place}.")
+    return supported(identity, file)
+
+
+def supported(identity: Identity, file: str) -> Family:
+    """The record of an identified checkpoint's family; raises `ModelFileError` when it cannot be used."""
     if identity.family not in _SUPPORTED or identity.instruct:
         raise ModelFileError(
-            f"{file} is a {_label(identity)} model, which cannot be used yet; choose an SD 1 checkpoint."
+            f"{file} is a model of {_label(identity)}, which cannot be used yet; choose an SD 1 checkpoint."
         )
     return _SUPPORTED[identity.family]
 
 
 def _label(identity: Identity) -> str:
-    label = FAMILIES[identity.family].label
+    facts = FAMILIES.get(identity.family)
+    label = facts.label if facts else "an unknown family"
     if identity.instruct:
         return f"{label} InstructPix2Pix"
     return f"{label} inpainting" if identity.inpainting else label

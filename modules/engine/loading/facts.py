@@ -20,6 +20,7 @@ Config = Mapping[str, Any]
 PREDICTIONS = {"epsilon": "epsilon", "eps": "epsilon", "v": "v", "v_prediction": "v", "v-prediction": "v"}
 ACTIVATIONS = ("quick_gelu", "gelu")
 CLIP_HEAD_WIDTH = 64
+_ATTENDING, _PLAIN = "CrossAttnDownBlock2D", "DownBlock2D"
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,11 @@ def betas(facts: Facts, family: Family) -> tuple[float, float]:
     return start, end
 
 
+def zero_terminal(facts: Facts) -> bool:
+    """Whether the training schedule ended in pure noise (diffusers' name for it)."""
+    return facts.top.get("rescale_betas_zero_snr") is True
+
+
 def native_size(facts: Facts, family: Family) -> tuple[int, int]:
     """Width and height the model was trained at."""
     match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", facts.resolution.strip())
@@ -141,6 +147,25 @@ def preview_matrix(facts: Facts) -> tuple[tuple[float, ...], ...] | None:
     return matrix
 
 
+def unet_shape_of(config: Config) -> UnetShape:
+    """The sizes that a diffusers UNet's `config.json` gives."""
+    channels, types = config.get("block_out_channels"), config.get("down_block_types")
+    if not isinstance(channels, list) or not isinstance(types, list) or len(channels) != len(types) or not channels:
+        raise Mismatch("has a UNet whose config.json gives no block_out_channels and down_block_types")
+    unknown = sorted({str(kind) for kind in types} - {_ATTENDING, _PLAIN})
+    if unknown:
+        raise Mismatch(f"has a UNet with blocks of the unknown kind {unknown[0]}")
+    return UnetShape(
+        in_channels=_whole(config, "in_channels", 4),
+        out_channels=_whole(config, "out_channels", 4),
+        channels=tuple(_whole({"block_out_channels": c}, "block_out_channels", 1) for c in channels),
+        layers=_whole(config, "layers_per_block", 2),
+        attention=tuple(kind == _ATTENDING for kind in types),
+        cross_dim=_whole(config, "cross_attention_dim", 768),
+        linear_projection=config.get("use_linear_projection") is True,
+    )
+
+
 def unet_config(shape: UnetShape, facts: Facts, family: Family) -> dict[str, Any]:
     """Arguments of diffusers' `UNet2DConditionModel`."""
     return {
@@ -148,7 +173,7 @@ def unet_config(shape: UnetShape, facts: Facts, family: Family) -> dict[str, Any
         "out_channels": shape.out_channels,
         "block_out_channels": shape.channels,
         "layers_per_block": shape.layers,
-        "down_block_types": tuple("CrossAttnDownBlock2D" if a else "DownBlock2D" for a in shape.attention),
+        "down_block_types": tuple(_ATTENDING if a else _PLAIN for a in shape.attention),
         "up_block_types": tuple("CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(shape.attention)),
         "cross_attention_dim": shape.cross_dim,
         "attention_head_dim": unet_heads(facts, shape, family),

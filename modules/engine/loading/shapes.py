@@ -60,10 +60,10 @@ def unet_shape(shapes: Shapes) -> UnetShape:
     attention = tuple(level[0][1] for level in levels)
     cross = next((shapes[n] for n in shapes if n.endswith("attn2.to_k.weight")), None)
     middle = _need(shapes, "middle_block.1.proj_in.weight", "UNet")
-    if cross is None:
+    if cross is None or len(cross) != 2:
         raise Mismatch("has a UNet without cross-attention, which cannot follow a prompt")
     return UnetShape(
-        in_channels=_need(shapes, "input_blocks.0.0.weight", "UNet")[1],
+        in_channels=_need(shapes, "input_blocks.0.0.weight", "UNet", 4)[1],
         out_channels=_need(shapes, "out.2.weight", "UNet")[0],
         channels=tuple(level[0][0] for level in levels),
         layers=layers.pop(),
@@ -84,16 +84,31 @@ def _input_levels(shapes: Shapes) -> list[list[tuple[int, bool]]]:
     return levels
 
 
-def vae_shape(shapes: Shapes) -> VaeShape:
+@dataclass(frozen=True)
+class VaeNames:
+    """How a layout names the encoder's residual blocks: `encoder.{level}.N.{block}.M`."""
+
+    level: str
+    block: str
+
+
+ORIGINAL_VAE = VaeNames("down", "block")
+DIFFUSERS_VAE = VaeNames("down_blocks", "resnets")
+
+
+def vae_shape(shapes: Shapes, names: VaeNames = ORIGINAL_VAE) -> VaeShape:
     """Raises `Mismatch` when the tensors are not those of a Stable Diffusion autoencoder."""
-    levels = _count(shapes, r"encoder\.down\.(\d+)\.")
-    layers = _count(shapes, r"encoder\.down\.0\.block\.(\d+)\.")
-    channels = [_need(shapes, f"encoder.down.{n}.block.0.conv1.weight", "autoencoder")[0] for n in range(levels)]
+    head = f"encoder.{names.level}"
+    levels = _count(shapes, rf"encoder\.{names.level}\.(\d+)\.")
+    layers = _count(shapes, rf"encoder\.{names.level}\.0\.{names.block}\.(\d+)\.")
+    channels = [
+        _need(shapes, f"{head}.{level}.{names.block}.0.conv1.weight", "autoencoder")[0] for level in range(levels)
+    ]
     if not channels:
-        raise Mismatch("has no autoencoder (VAE)")
+        raise Mismatch("has no complete autoencoder (VAE)")
     return VaeShape(
-        picture_channels=_need(shapes, "encoder.conv_in.weight", "autoencoder")[1],
-        latent_channels=_need(shapes, "decoder.conv_in.weight", "autoencoder")[1],
+        picture_channels=_need(shapes, "encoder.conv_in.weight", "autoencoder", 4)[1],
+        latent_channels=_need(shapes, "decoder.conv_in.weight", "autoencoder", 4)[1],
         channels=tuple(channels),
         layers=layers,
     )
@@ -101,7 +116,7 @@ def vae_shape(shapes: Shapes) -> VaeShape:
 
 def text_shape(shapes: Shapes) -> TextShape:
     """Raises `Mismatch` when the tensors (network's names) are not those of a CLIP text encoder."""
-    vocabulary, width = _need(shapes, "embeddings.token_embedding.weight", "text encoder")
+    vocabulary, width = _need(shapes, "embeddings.token_embedding.weight", "text encoder", 2)
     return TextShape(
         vocabulary=vocabulary,
         positions=_need(shapes, "embeddings.position_embedding.weight", "text encoder")[0],
@@ -117,7 +132,11 @@ def _count(shapes: Shapes, pattern: str) -> int:
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
 
-def _need(shapes: Shapes, name: str, part: str) -> tuple[int, ...]:
+def _need(shapes: Shapes, name: str, part: str, dimensions: int = 0) -> tuple[int, ...]:
+    """The shape of a tensor that must be there, with so many `dimensions` (0: at least one)."""
     if name not in shapes:
         raise Mismatch(f"has no complete {part}: the tensor {name} is missing")
-    return shapes[name]
+    shape = shapes[name]
+    if len(shape) != (dimensions or max(1, len(shape))):
+        raise Mismatch(f"has a broken {part}: the tensor {name} has the shape {shape}")
+    return shape
