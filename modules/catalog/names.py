@@ -32,7 +32,6 @@ class Findable(Protocol):
 
 
 E = TypeVar("E", bound=Findable)
-_HASH_SUFFIX = re.compile(r"^(?P<name>.+?)\s*\[(?P<hash>[0-9a-fA-F]{8,64})\]$", re.DOTALL)
 _HEX = re.compile(r"^(?:[0-9a-f]{8}|[0-9a-f]{10}|[0-9a-f]{64})$")
 
 
@@ -58,8 +57,8 @@ class Search:
         found = self._by_name(wanted, entries)
         if found is None and _HEX.match(wanted.lower()):
             found = self._by_hash(wanted.lower(), entries, old_hash)
-        if found is None and (match := _HASH_SUFFIX.match(wanted)):
-            found = self._by_title(match["name"], match["hash"].lower(), entries, sha256, old_hash)
+        if found is None and wanted.endswith("]"):
+            found = self._by_title(*_split(wanted), entries, sha256, old_hash)
         if found is None and wanted:
             found = self._only(name, [e for e in entries if wanted.casefold() in e.title.casefold()])
         if found is None:
@@ -91,13 +90,13 @@ class Search:
         old_hash: Callable[[E], str | None],
     ) -> E | None:
         """`name [hash]`: the file of that hash whatever it is called here; else of that name, if the hash agrees."""
-        same = next((e for e in entries if e.sha256 is not None and e.sha256.startswith(digits)), None)
+        same = self._by_hash(digits, entries, old_hash) if _HEX.match(digits) else None
         if same is not None:
             return same
         found = self._by_name(name, entries)
-        if found is None or found.problem is not None:
+        if found is None or found.problem is not None or not _HEX.match(digits):
             return found
-        if sha256(found).startswith(digits) or old_hash(found) == digits:
+        if sha256(found).startswith(digits):
             return found
         known = f"{found.name} [{sha256(found)[:10]}]"
         reason = f"{known!r} has that name but other weights; choose it by name to draw with it"
@@ -111,6 +110,12 @@ class Search:
             reason = f"it fits {len(usable)} files ({shown}); give the whole name"
             raise UnknownName(self._what, wanted, (), self._field, reason=reason)
         return usable[0] if usable else None
+
+
+def _split(title: str) -> tuple[str, str]:
+    """`name [hash]` as (name, hash)."""
+    name, _, rest = title.rpartition("[")
+    return name.strip(), rest.removesuffix("]").strip().lower()
 
 
 def _known_names(entries: Iterable[Findable]) -> list[str]:

@@ -110,7 +110,7 @@ class VaeCatalog:
     def side_file(self, checkpoint: CheckpointEntry) -> VaeEntry | None:
         """The VAE that "Automatic" means for a checkpoint; None is the checkpoint's own.
 
-        First what the user noted in `STEM.json` beside the checkpoint (its "vae"; raises UnknownName if that is gone),
+        First what the user noted in `STEM.json` beside the checkpoint (its "vae"; UnknownName if that is gone),
         then a VAE file called `STEM.vae.*`, then one whose name starts with the stem as a whole word: `sd15-mse.pt`
         belongs to `sd15`, `sdxl.vae.pt` does not belong to `sd`.
         """

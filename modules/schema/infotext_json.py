@@ -1,0 +1,74 @@
+"""The exact description of a picture: the whole request as JSON, with its defaults, beside A1111's text.
+
+Defaults are written too: should one change later, an old picture keeps its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from modules.schema.errors import BadRequest
+from modules.schema.request import GenerationRequest
+from modules.version import VERSION
+
+FORMAT = "webui-request"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Exact:
+    """What a JSON chunk held; `notices` are sentences about what of it could not be used."""
+
+    request: GenerationRequest
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    notices: list[str] = field(default_factory=list[str])
+
+
+def write_json(request: GenerationRequest, facts: Mapping[str, Any]) -> str:
+    """All of the request, and the facts (of plain JSON values), in one line."""
+    data = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "version": VERSION,
+        "request": request.model_dump(mode="json"),
+        "facts": dict(facts),
+    }
+    return json.dumps(data, ensure_ascii=False, default=str)
+
+
+def read_json(text: str) -> Exact:
+    """What `write_json` wrote, by this version or another; raises BadRequest if the text is something else.
+
+    Fields that this version does not know, or values that it refuses, are left out with a notice each.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadRequest("The exact parameters in the picture are damaged.") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("request"), dict):
+        raise BadRequest("The picture's exact parameters are of another program.")
+    notices: list[str] = []
+    schema = data.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        notices.append(f"The picture was made by a newer version ({data.get('version')}) of this program.")
+    facts = data.get("facts")
+    request = _request(data["request"], notices)
+    return Exact(request, facts if isinstance(facts, dict) else {}, notices)
+
+
+def _request(values: dict[str, Any], notices: list[str]) -> GenerationRequest:
+    unknown = [name for name in values if name not in GenerationRequest.model_fields]
+    if unknown:
+        notices.append(f"This version does not know, and left out: {', '.join(unknown)}.")
+    known = {name: value for name, value in values.items() if name not in unknown}
+    try:
+        return GenerationRequest.model_validate(known)
+    except ValidationError as error:
+        refused = {str(problem["loc"][0]): problem["msg"] for problem in error.errors() if problem["loc"]}
+    notices.extend(f"{name} was left out: {reason}." for name, reason in refused.items())
+    return GenerationRequest.model_validate({name: v for name, v in known.items() if name not in refused})
