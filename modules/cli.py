@@ -1,0 +1,269 @@
+"""The command line: `serve` (the page and the API) and `txt2img` (one job without a browser).
+
+A user's mistake is one sentence on stderr and exit code 2; results alone go to stdout.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import sys
+import webbrowser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from modules.flags import checked, read_settings, serve_flags, translate, txt2img_flags
+from modules.schema.errors import BadRequest, UserError
+from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, ImageSaved, Notice, Progress
+from modules.schema.knob import knobs
+from modules.schema.request import GenerationRequest
+from modules.schema.settings import Settings
+from modules.service.app import App
+from modules.service.jobs import Job
+
+COMMANDS = ("serve", "txt2img")
+OWNER = "command line"
+FAILED = 1
+REFUSED = 2
+INTERRUPTED = 130
+
+# Libraries that would like to ask or tell their hosts something; the engine process inherits this.
+NO_CALLS_HOME = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def main(arguments: Sequence[str], program: Path) -> int:
+    """Do what the arguments say; `program` is the folder of webui.py. Returns the exit code."""
+    os.environ.update(NO_CALLS_HOME)
+    named = bool(arguments) and arguments[0] in COMMANDS
+    rest = list(arguments[1:] if named else arguments)
+    try:
+        return _txt2img(rest, program) if named and arguments[0] == "txt2img" else _serve(rest, program)
+    except UserError as error:
+        _say(str(error))
+        return REFUSED
+    except KeyboardInterrupt:
+        _say("Stopped.")
+        return INTERRUPTED
+
+
+def _say(*sentences: str) -> None:
+    for sentence in sentences:
+        print(sentence, file=sys.stderr, flush=True)
+
+
+def _start_log(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+def _serve(arguments: list[str], program: Path) -> int:
+    values, needless = translate(serve_flags().read(arguments))
+    settings, notices = read_settings(values, program)
+    _start_log(settings.log_level)
+    _say(*needless, *notices, *_warnings(settings))
+    app = App.start(settings, program)
+    try:
+        _say(*app.notices)
+        from modules.web.server import serve  # while the engine process is starting already
+
+        serve(app, settings, announce=lambda address: _announce(address, settings.autolaunch))
+    except KeyboardInterrupt:
+        _say("Stopping.")
+    finally:
+        app.close()
+    return 0
+
+
+def _warnings(settings: Settings) -> list[str]:
+    if _is_loopback(settings.server_name):
+        return []
+    return [
+        f"Warning: the page listens on {settings.server_name} and has no access control yet: everybody who reaches "
+        "this machine can use it. Do this only in a network you trust."
+    ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _announce(address: str, open_browser: bool) -> None:
+    _say(f"The page is at {address} (Ctrl+C ends it).")
+    if open_browser:
+        webbrowser.open(address)
+
+
+def _txt2img(arguments: list[str], program: Path) -> int:
+    given = txt2img_flags().read(arguments)
+    output = given.pop("output", None)
+    request = checked(
+        GenerationRequest, {name: given.pop(name) for name in knobs(GenerationRequest) if name in given}
+    )
+    names = None if output is None else OutputNames(Path(output), request.image_count)
+    values, needless = translate({"log_level": "warning", **given})
+    settings, notices = read_settings(values, program)
+    _start_log(settings.log_level)
+    _say(*needless, *notices)
+    app = App.start(settings.replace(previews=False), program)
+    try:
+        _say(*app.notices)
+        job = app.submit(request, OWNER, save=False if names else None)
+        return _Watch(app, job, names, ProgressBar(sys.stderr)).run()
+    finally:
+        app.close()
+
+
+class OutputNames:
+    """Where `-o FILE` puts its pictures; raises BadRequest for what cannot be a PNG file's name."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        if path.is_dir():
+            raise BadRequest(f"-o {path} is a folder: name a file in it, such as {path / 'picture.png'}.", "output")
+        if path.suffix.lower() not in ("", ".png"):
+            raise BadRequest(f"-o {path}: pictures are written as PNG; end the name with .png.", "output")
+        if not path.absolute().parent.is_dir():
+            raise BadRequest(f"-o {path}: there is no folder {path.parent}; make it first.", "output")
+        self._path = path if path.suffix else path.with_name(f"{path.name}.png")
+        self._count = count
+
+    def of(self, index: int) -> Path:
+        """The file of picture `index` (from 0): FILE.png alone, else FILE-01.png and so on."""
+        if self._count == 1:
+            return self._path
+        return self._path.with_name(f"{self._path.stem}-{index + 1:0{len(str(self._count))}d}{self._path.suffix}")
+
+    def write(self, index: int, data: bytes) -> Path:
+        """Write the file in one piece; raises UserError."""
+        path = self.of(index)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            draft.write_bytes(data)
+            os.replace(draft, path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise UserError(f"{path} could not be written ({error.strerror}); choose another place.") from error
+        return path
+
+
+class _Watch:
+    """Shows a job's events in the terminal until it ends."""
+
+    def __init__(self, app: App, job: Job, names: OutputNames | None, bar: ProgressBar) -> None:
+        self._app, self._job, self._names, self._bar = app, job, names, bar
+        self._last = 0
+
+    def run(self) -> int:
+        """Exit code of the command. Ctrl+C interrupts the job and keeps what is done; a second one stops at once."""
+        try:
+            return self._until_end()
+        except KeyboardInterrupt:
+            self._bar.line("Interrupting; what is drawn so far is kept.")
+            self._app.interrupt(self._job.id, OWNER)
+            return self._until_end()
+
+    def _until_end(self) -> int:
+        for event in self._events():
+            if isinstance(event, ENDINGS):
+                return self._ended(event)
+            self._show(event)
+        return FAILED
+
+    def _events(self) -> Iterator[Event]:
+        """The job's events, and the engine's state whenever nothing else has happened for a while."""
+        while True:
+            for number, event in self._app.follow(self._job.id, OWNER, self._last, timeout=0.5):
+                self._last = number
+                yield event
+            yield self._app.engine_status()
+
+    def _show(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self._bar.progress(event)
+        elif isinstance(event, EngineStatus):
+            self._bar.waiting(event.text or event.state)
+        elif isinstance(event, Notice):
+            self._bar.line(event.text)
+        elif isinstance(event, ImageSaved):
+            path = self._place(event)
+            self._bar.clear()
+            print(path, flush=True)
+
+    def _place(self, image: ImageSaved) -> Path:
+        if self._names is None:
+            return self._app.image_path(image.name, OWNER)
+        return self._names.write(image.index, self._app.image_bytes(self._job.id, image.index, OWNER))
+
+    def _ended(self, event: Finished | Failed) -> int:
+        self._bar.clear()
+        if isinstance(event, Failed):
+            _say(event.message + (f" (log id {event.log_id})" if event.log_id else ""))
+            return FAILED
+        return 0 if event.reason == "done" else INTERRUPTED
+
+
+class ProgressBar:
+    """One line that is drawn over and over in a terminal; a line every tenth where the stream is a file."""
+
+    WIDTH = 30
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._drawn = ""
+        self._begun = False
+
+    def progress(self, event: Progress) -> None:
+        self._begun = True
+        which = f", picture {event.image} of {event.images}" if event.images > 1 else ""
+        left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
+        text = f"step {event.step} of {event.steps}{which}{left}"
+        done = round(event.fraction * self.WIDTH)
+        if self._live:
+            self._draw(f"[{'#' * done}{'.' * (self.WIDTH - done)}] {text}")
+        else:
+            self._once(f"{int(event.fraction * 10) * 10} %", text)
+
+    def waiting(self, text: str) -> None:
+        """What the engine is doing, as long as there is no progress to show."""
+        if self._begun:
+            return
+        if self._live:
+            self._draw(text)
+        else:
+            self._once(text, "")
+
+    def line(self, text: str) -> None:
+        """A sentence of its own."""
+        self.clear()
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def clear(self) -> None:
+        if self._live and self._drawn:
+            self._draw("")
+            self._stream.write("\r")
+            self._stream.flush()
+
+    def _draw(self, text: str) -> None:
+        self._stream.write(f"\r{text.ljust(len(self._drawn))}")
+        self._stream.flush()
+        self._drawn = text
+
+    def _once(self, key: str, text: str) -> None:
+        if key != self._drawn:
+            self._drawn = key
+            self.line(f"{key} {text}".strip())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], Path(__file__).resolve().parent.parent))

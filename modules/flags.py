@@ -1,0 +1,179 @@
+"""Command-line flags, made from knobs, and the settings that they and `config.json` decide together.
+
+A knob alone declares its flag; flags of A1111 that mean the same under another name are translated. Everything wrong
+is a `UserError` that names the flag or the key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from modules.schema.errors import BadRequest, SetupError, UnknownName
+from modules.schema.knob import Knob, knobs
+from modules.schema.request import GenerationRequest
+from modules.schema.settings import Settings, folders
+
+ALIASES = {"negative_prompt": ("--negative",), "cfg_scale": ("--cfg",), "log_level": ("--loglevel",)}
+NEEDLESS = {
+    "--nowebui": "The page is served beside the API.",
+    "--opt-sdp-attention": "This is the standard here; nothing to switch on.",
+    "--opt-channelslast": "This is the standard here; nothing to switch on.",
+    "--no-half-vae": "A picture that fails in half precision is decoded again in a higher one by itself.",
+    "--no-download-sd-model": "Nothing is ever downloaded.",
+    "--skip-torch-cuda-test": "There is no such test.",
+}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Flags(argparse.ArgumentParser):
+    """argparse whose complaints are sentences."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadRequest(f"{message[:1].upper()}{message[1:]}; '{self.prog} --help' lists what can be given.")
+
+    def read(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """The given values (and only those) by their names; raises UserError."""
+        values, rest = self.parse_known_args(arguments)
+        unknown = [word for word in rest if word.startswith("-")]
+        if unknown:
+            raise UnknownName("option", unknown[0].split("=")[0], self._option_string_actions)
+        if rest:
+            raise BadRequest(f"{rest[0]!r} is one word too many: put a text of several words into quotes.")
+        return vars(values)
+
+
+def serve_flags() -> Flags:
+    """All settings, and A1111's flags for them."""
+    parser = _flags("python webui.py", "Serve the page and the API. 'python webui.py txt2img --help': no browser.")
+    _add_settings(parser, list(knobs(Settings).values()))
+    group = parser.add_argument_group("as in A1111")
+    group.add_argument("--listen", action="store_true", help="listen to the whole network: --server-name 0.0.0.0")
+    for flag, why in NEEDLESS.items():
+        group.add_argument(flag, action="append_const", const=f"{flag}: {why}", dest="needless", help=why)
+    return parser
+
+
+def txt2img_flags() -> Flags:
+    """The prompt, one flag for every other parameter, `--output`, and the settings that matter without a page."""
+    parser = _flags("python webui.py txt2img", "Draw pictures from a prompt; prints the files' names.")
+    parser.add_argument("prompt", help="what the picture shows, in quotes")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="PNG file to write; several pictures are numbered (FILE-1.png ...). Without it they go to the outputs "
+        "folder.",
+    )
+    _add_knobs(parser, [knob for knob in knobs(GenerationRequest).values() if knob.name != "prompt"])
+    useful = [k for k in knobs(Settings).values() if k.section not in ("server", "preview") or k.name == "log_level"]
+    _add_settings(parser, useful)
+    return parser
+
+
+def _flags(program: str, description: str) -> Flags:
+    return Flags(
+        prog=program,
+        usage=f"{program} [options]",
+        description=description,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+
+
+def _add_settings(parser: argparse.ArgumentParser, settings: list[Knob]) -> None:
+    _add_knobs(parser, settings)
+    group = parser.add_argument_group("device, as in A1111")
+    group.add_argument("--use-cpu", nargs="*", metavar="all", help="draw on the CPU: --device cpu")
+    group.add_argument("--device-id", type=int, metavar="N", help="draw on NVIDIA card N: --device cuda:N")
+    group.add_argument("--xformers", action="store_true", help="xformers' attention: --attention xformers")
+
+
+def _add_knobs(parser: argparse.ArgumentParser, wanted: list[Knob]) -> None:
+    """A flag for every knob, grouped by section; bounds are checked by the request itself."""
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for knob in wanted:
+        if knob.section not in groups:
+            groups[knob.section] = parser.add_argument_group(knob.section)
+        options: dict[str, Any] = {"dest": knob.name, "help": _help(knob)}
+        if knob.kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options["type"] = str.lower if knob.name == "log_level" else knob.kind
+            options["metavar"] = knob.kind.__name__.upper()
+        groups[knob.section].add_argument(knob.flag, *ALIASES.get(knob.name, ()), **options)
+
+
+def _help(knob: Knob) -> str:
+    choices = f" One of: {', '.join(knob.choices)}." if knob.choices else ""
+    default = "" if knob.default in (None, "") else f" [{knob.default}]"
+    return f"{knob.help}{choices}{default}".replace("%", "%%")
+
+
+def translate(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A1111's spellings as settings, and sentences about those that do nothing here."""
+    values = dict(given)
+    notices: list[str] = values.pop("needless", [])
+    parts = values.pop("use_cpu", None)
+    if parts is not None:
+        if set(parts) - {"all"}:
+            raise BadRequest("--use-cpu can only take everything to the CPU here: leave the names of parts away.")
+        values["device"] = "cpu"
+    if "device_id" in values:
+        values["device"] = f"cuda:{values.pop('device_id')}"
+    if values.pop("xformers", False):
+        values["attention"] = "xformers"
+    if values.pop("listen", False):
+        values.setdefault("server_name", "0.0.0.0")
+    return values, notices
+
+
+def checked(model: type[Model], values: dict[str, Any], source: str = "") -> Model:
+    """`values` as a request or settings; raises BadRequest that names the flag, or the key of the file `source`."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        spelt = f"{source}: {name}" if source else knobs(model)[name].flag
+        reason = first["msg"].replace("Input should be", "it should be")
+        raise BadRequest(f"{spelt} cannot be {first['input']!r}: {reason}.", name) from None
+
+
+def read_settings(given: dict[str, Any], program: Path) -> tuple[Settings, list[str]]:
+    """Settings from the flags over `config.json` of the data folder over the defaults, and sentences about them.
+
+    Keys of config.json that are not ours (an A1111 folder's) are left alone. Raises UserError.
+    """
+    path = folders(checked(Settings, given), program).data / "config.json"
+    content, notices = _read_config(path)
+    stored = {name: value for name, value in content.items() if name in knobs(Settings)}
+    checked(Settings, stored, str(path))
+    return checked(Settings, {**stored, **given}), notices
+
+
+def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The JSON object in the file; one that cannot be read as such is moved aside, which the sentence says."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}, []
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read ({error.strerror}): mend that and start again.") from error
+    except ValueError:
+        content = None
+    if isinstance(content, dict):
+        return content, []
+    aside = path.with_name(path.name + ".broken")
+    try:
+        os.replace(path, aside)
+    except OSError as error:
+        raise SetupError(f"{path} is not JSON and cannot be moved aside ({error.strerror}): remove it.") from error
+    return {}, [f"The settings in {path} could not be read and were moved to {aside.name}; the defaults are used."]
