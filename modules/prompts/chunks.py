@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from modules.prompts.grammar import Run, parse_emphasis
 from modules.prompts.tokens import BOS, COMMA, EOS
@@ -41,8 +41,7 @@ class TokenCount:
     borders: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class _Unit:
+class _Unit(NamedTuple):
     """What a chunk is filled with: one token, later also an embedding of several vectors that stays together."""
 
     token: int
@@ -55,7 +54,7 @@ class _Filling:
     """A chunk being filled: `start` is where it begins in the text, `comma` the index of its last comma."""
 
     start: int = 0
-    units: list[_Unit] = field(default_factory=list)
+    units: list[_Unit] = field(default_factory=list[_Unit])
     comma: int | None = None
     finished: bool = False
 

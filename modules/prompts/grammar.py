@@ -14,6 +14,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 ROUND_FACTOR = 1.1
 SQUARE_FACTOR = 1 / 1.1
@@ -55,8 +56,7 @@ class Run:
         return source + offset - start
 
 
-@dataclass(frozen=True)
-class Atom:
+class Atom(NamedTuple):
     """Literal text at offset `start` of the source, or a break, whose `start` is where the text goes on after it."""
 
     text: str
@@ -64,8 +64,7 @@ class Atom:
     is_break: bool = False
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Atoms `first` up to, not including, `end` are multiplied by `factor`."""
 
     first: int

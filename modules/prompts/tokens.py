@@ -47,7 +47,8 @@ class ClipTokenizer:
             ]
         )
         # Typed out in a prompt they are the special tokens themselves.
-        self._tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in (_END, _START)])
+        special = [AddedToken(text, special=True, normalized=False) for text in (_END, _START)]
+        self._tokenizer.add_special_tokens(special)  # pyright: ignore[reportUnknownMemberType]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`."""

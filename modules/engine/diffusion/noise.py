@@ -87,7 +87,7 @@ def slerp(t: float, a: Tensor, b: Tensor) -> Tensor:
 
     Where both are nearly parallel on the whole it is a straight line with the weights exchanged, as there.
     """
-    cosine = (a / a.norm(dim=1, keepdim=True) * (b / b.norm(dim=1, keepdim=True))).sum(1, keepdim=True)
+    cosine = (_unit(a) * _unit(b)).sum(1, keepdim=True)
     if cosine.mean() > _PARALLEL:
         return a * t + b * (1 - t)
     angle = torch.acos(cosine.clamp(-1, 1))
@@ -98,6 +98,11 @@ def slerp(t: float, a: Tensor, b: Tensor) -> Tensor:
     from_a = torch.where(straight, torch.full_like(sine, 1 - t), torch.sin((1 - t) * angle) / sine)
     to_b = torch.where(straight, torch.full_like(sine, t), torch.sin(t * angle) / sine)
     return from_a * a + to_b * b
+
+
+def _unit(tensor: Tensor) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm(tensor, dim=1, keepdim=True)  # pyright: ignore
+    return tensor / length
 
 
 def paste_centred(old: Tensor, new: Tensor) -> Tensor:
