@@ -66,12 +66,7 @@ class Search:
         return found
 
     def _by_name(self, wanted: str, entries: Sequence[E]) -> E | None:
-        for fold in (str, str.casefold):
-            for key in (_title, _name, _file_name, _stem_path, _stem):
-                same = [entry for entry in entries if fold(key(entry)) == fold(wanted)]
-                if same:
-                    return self._only(wanted, same)
-        return None
+        return self._only(wanted, _named(wanted, entries))
 
     def _by_hash(self, wanted: str, entries: Sequence[E], old_hash: Callable[[E], str | None]) -> E | None:
         for entry in entries:
@@ -89,17 +84,18 @@ class Search:
         sha256: Callable[[E], str],
         old_hash: Callable[[E], str | None],
     ) -> E | None:
-        """`name [hash]`: the file of that hash whatever it is called here; else of that name, if the hash agrees."""
-        same = self._by_hash(digits, entries, old_hash) if _HEX.match(digits) else None
-        if same is not None:
-            return same
-        found = self._by_name(name, entries)
-        if found is None or found.problem is not None or not _HEX.match(digits):
-            return found
-        if sha256(found).startswith(digits):
-            return found
-        known = f"{found.name} [{sha256(found)[:10]}]"
-        reason = f"{known!r} has that name but other weights; choose it by name to draw with it"
+        """`name [hash]`: of the files of that name the one with that hash, else the one of that hash."""
+        if not _HEX.match(digits):
+            return None
+        same = _named(name, entries)
+        usable = [entry for entry in same if entry.problem is None]
+        for entry in usable:
+            if (old_hash(entry) if len(digits) == 8 else sha256(entry)[: len(digits)]) == digits:
+                return entry
+        found = self._by_hash(digits, entries, old_hash)
+        if found is not None or not usable:
+            return found or next(iter(same), None)
+        reason = f"{usable[0].name!r} has that name but other weights; choose it by name to draw with it"
         raise UnknownName(self._what, f"{name} [{digits}]", (), self._field, reason=reason)
 
     def _only(self, wanted: str, entries: Sequence[E]) -> E | None:
@@ -110,6 +106,16 @@ class Search:
             reason = f"it fits {len(usable)} files ({shown}); give the whole name"
             raise UnknownName(self._what, wanted, (), self._field, reason=reason)
         return usable[0] if usable else None
+
+
+def _named(wanted: str, entries: Sequence[E]) -> list[E]:
+    """All entries of the first kind of name that answers."""
+    for fold in (str, str.casefold):
+        for key in (_title, _name, _file_name, _stem_path, _stem):
+            same = [entry for entry in entries if fold(key(entry)) == fold(wanted)]
+            if same:
+                return same
+    return []
 
 
 def _split(title: str) -> tuple[str, str]:

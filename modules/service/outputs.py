@@ -1,0 +1,147 @@
+"""Finished pictures on the disk: where they go, what they are called, and the text in them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from modules.schema.errors import NotFound, UserError
+from modules.schema.infotext import write, write_json
+from modules.schema.request import GenerationRequest
+from modules.schema.settings import Folders, Settings
+from modules.service.naming import Naming, Place, folder_parts
+from modules.service.picture_files import encode_png
+from modules.service.picture_text import PictureText, read_picture_text
+
+_NUMBER = re.compile(r"^(\d{1,9})(?=[-.])")
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif")
+_DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class SavedImage:
+    """A written picture: `name` is its path below the outputs folder, with slashes; `path` its file."""
+
+    name: str
+    path: Path
+    infotext: str
+
+
+class Outputs:
+    """The outputs folder. Safe for threads; a picture's file appears whole or not at all."""
+
+    def __init__(self, folders: Folders, settings: Settings) -> None:
+        self._root = folders.outputs
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._taken: dict[Path, set[int]] = {}
+
+    def encode(
+        self, pixels: bytes, width: int, height: int, request: GenerationRequest, facts: Mapping[str, Any]
+    ) -> tuple[bytes, str]:
+        """(PNG file, infotext) of RGB `pixels`; the texts are in the file unless the settings say otherwise."""
+        infotext = write(request, facts)
+        texts = (infotext, write_json(request, facts)) if self._settings.write_infotext else ("", "")
+        return encode_png(pixels, width, height, *texts), infotext
+
+    def save(
+        self,
+        pixels: bytes,
+        width: int,
+        height: int,
+        request: GenerationRequest,
+        facts: Mapping[str, Any],
+        *,
+        kind: str = "txt2img-images",
+        place: Place | None = None,
+    ) -> SavedImage:
+        """Write a picture as `KIND/FOLDERS/NUMBER-NAME.png` and return where; raises UserError where it cannot.
+
+        Folders and name come from the patterns in the settings; the number is the largest there is, plus one.
+        """
+        longest = self._settings.filenames_max_length
+        naming = Naming(request, facts, pixels, datetime.now(), place or Place(), longest)
+        folder = self._root.joinpath(*folder_parts(kind), *self._sub_folders(naming))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._number(folder) as number:
+                data, infotext = self.encode(pixels, width, height, request, facts)
+                stem = naming.file_stem(self._pattern())
+                path = folder / (f"{number:05}-{stem}.png" if stem else f"{number:05}.png")
+                write_atomically(path, data)
+        except OSError as error:
+            raise _cannot_save(error, folder) from error
+        return SavedImage(path.relative_to(self._root).as_posix(), path, infotext)
+
+    def read(self, source: Path | bytes) -> PictureText:
+        """The text in a picture of whatever origin; raises BadRequest for what is no picture."""
+        return read_picture_text(source)
+
+    def path(self, name: str) -> Path:
+        """The picture of that address below the outputs folder; raises NotFound for anything else."""
+        parts = name.split("/")
+        safe = all(part and part not in (".", "..") and not set(part) & set("\\:\0") for part in parts)
+        path = self._root.joinpath(*parts) if safe else None
+        if path is None or path.suffix.lower() not in _PICTURES or not path.is_file():
+            raise NotFound(f"There is no picture {name!r}.")
+        return path
+
+    def _pattern(self) -> str:
+        usual = "[seed]" if self._settings.save_to_dirs else "[seed]-[prompt_spaces]"
+        return self._settings.samples_filename_pattern or usual
+
+    def _sub_folders(self, naming: Naming) -> list[str]:
+        if not self._settings.save_to_dirs:
+            return []
+        return folder_parts(naming.expand(self._settings.directories_filename_pattern))
+
+    @contextmanager
+    def _number(self, folder: Path) -> Iterator[int]:
+        """A number that no file in the folder has, and no other thread gets while this one is writing."""
+        with self._lock:
+            taken = self._taken.setdefault(folder, set())
+            number = max(_largest_number(folder), *taken, -1) + 1
+            taken.add(number)
+        try:
+            yield number
+        finally:
+            with self._lock:
+                taken.discard(number)
+                if not taken:
+                    self._taken.pop(folder, None)
+
+
+def _largest_number(folder: Path) -> int:
+    """The largest number that a picture in the folder begins with; -1 for none."""
+    with os.scandir(folder) as entries:
+        matches = (_NUMBER.match(e.name) for e in entries if e.name.lower().endswith(_PICTURES))
+        return max((int(match[1]) for match in matches if match), default=-1)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that nobody ever sees a part of it, not even after a failure."""
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _cannot_save(error: OSError, folder: Path) -> UserError:
+    if error.errno in _FULL:
+        return UserError(f"The disk of the folder {folder} is full: make room, or choose another outputs folder.")
+    if error.errno in _DENIED:
+        return UserError(f"The folder {folder} may not be written to: choose another outputs folder.")
+    return UserError(f"The picture could not be written to {folder} ({error.strerror}).")
