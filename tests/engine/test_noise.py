@@ -120,7 +120,7 @@ def test_subseed_at_full_strength_is_the_subseeds_noise() -> None:
     assert torch.allclose(stream([5], subseeds=[9], subseed_strength=1.0).initial()[0], torch_noise(9), atol=1e-5)
 
 
-@pytest.mark.parametrize(("width", "height"), [(12, 8), (40, 30), (12, 30), (23, 17), (24, 9)])
+@pytest.mark.parametrize(("width", "height"), [(12, 8), (40, 30), (12, 30), (23, 17), (24, 9), (37, 29)])
 def test_seed_resize_keeps_the_old_noise_in_the_middle(width: int, height: int) -> None:
     initial = stream([5], resize_from=(width, height)).initial()[0]
     old, fresh = torch_noise(5, (4, height, width)), torch_noise(5)

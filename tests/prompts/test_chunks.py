@@ -84,6 +84,12 @@ def test_a_comma_of_an_earlier_chunk_is_not_gone_back_to(tokenizer: ClipTokenize
     assert [fill(c) for c in chunk_prompt(prompt([70, ",", 100]), tokenizer)] == [71, 75, 25]
 
 
+def test_a_comma_that_does_not_fit_starts_the_next_chunk(tokenizer: ClipTokenizer) -> None:
+    chunks = chunk_prompt(prompt([70, ",", 4, ",", 3]), tokenizer)
+    assert [fill(chunk) for chunk in chunks] == [75, 4]
+    assert chunks[1].tokens[1] == COMMA
+
+
 def test_emphasis_none_keeps_brackets_and_break_as_text(tokenizer: ClipTokenizer) -> None:
     (chunk,) = chunk_prompt("(cat:1.5) BREAK", tokenizer, emphasis="None")
     assert list(chunk.tokens[1 : fill(chunk) + 1]) == tokenizer.encode("(cat:1.5) BREAK")

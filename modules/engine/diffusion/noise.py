@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from modules.engine.diffusion.brownian import BrownianTree, Normals
 from modules.engine.diffusion.philox import philox_normal
@@ -87,7 +88,7 @@ def slerp(t: float, a: Tensor, b: Tensor) -> Tensor:
 
     Where both are nearly parallel on the whole it is a straight line with the weights exchanged, as there.
     """
-    cosine = (_unit(a) * _unit(b)).sum(1, keepdim=True)
+    cosine = (normalize(a, dim=1) * normalize(b, dim=1)).sum(1, keepdim=True)
     if cosine.mean() > _PARALLEL:
         return a * t + b * (1 - t)
     angle = torch.acos(cosine.clamp(-1, 1))
@@ -98,11 +99,6 @@ def slerp(t: float, a: Tensor, b: Tensor) -> Tensor:
     from_a = torch.where(straight, torch.full_like(sine, 1 - t), torch.sin((1 - t) * angle) / sine)
     to_b = torch.where(straight, torch.full_like(sine, t), torch.sin(t * angle) / sine)
     return from_a * a + to_b * b
-
-
-def _unit(tensor: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(tensor, dim=1, keepdim=True)  # pyright: ignore
-    return tensor / length
 
 
 def paste_centred(old: Tensor, new: Tensor) -> Tensor:
