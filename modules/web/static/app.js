@@ -1,6 +1,6 @@
 // The entry: waits for the tabs that Gradio draws, and gives each part its piece of the page.
 
-import { post } from "./api.js";
+import { post, Refused } from "./api.js";
 import { action, one, openTab, panel, say } from "./dom.js";
 import { Form, showChanges } from "./fields.js";
 import { seedOf } from "./infotext.js";
@@ -49,20 +49,34 @@ function wireTools(form, output, root) {
 
 /** Everything that fills the form from a picture's text. */
 function wireSending(form, output, outputPanel, txt2img) {
-  const fill = ({ request }) => {
+  const fill = ({ request, notices }) => {
+    if (!request) throw new Refused("This picture carries no parameters.");
     form.fill(request);
+    say(one("[data-run-problem]", txt2img), notices.join(" "));
     openTab("tab-txt2img");
   };
   const refused = (error) => say(one("[data-run-problem]", txt2img), error.message);
 
   const pnginfo = panel("pnginfo").then((element) => new PngInfo(element, fill));
+  wireDrop(txt2img, fill, refused);
   action("paste", txt2img).addEventListener("click", () => pasteText(form, txt2img).catch(refused));
   const picture = async () => (await fetch(output.source)).blob();
-  action("reuse", outputPanel).addEventListener("click", async () => fill(await readPicture(await picture())));
+  action("reuse", outputPanel).addEventListener("click", () => picture().then(readPicture).then(fill).catch(refused));
   action("to-pnginfo", outputPanel).addEventListener("click", async () => {
     const blob = await picture();
     openTab("tab-pnginfo");
     (await pnginfo).read(blob);
+  });
+}
+
+/** A picture dropped on the form fills it. */
+function wireDrop(txt2img, fill, refused) {
+  const carriesFile = (event) => event.dataTransfer.types.includes("Files");
+  txt2img.addEventListener("dragover", (event) => carriesFile(event) && event.preventDefault());
+  txt2img.addEventListener("drop", async (event) => {
+    if (!carriesFile(event)) return;
+    event.preventDefault();
+    await readPicture(event.dataTransfer.files[0]).then(fill).catch(refused);
   });
 }
 

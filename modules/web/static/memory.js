@@ -30,7 +30,8 @@ export async function remember(form) {
   const here = local();
   form.fill(here.values);
   form.onChange(() => {
-    const kept = { saved: Date.now(), values: form.changes() };
+    // The checkpoint is kept even when it is the selected one: another person may select another.
+    const kept = { saved: Date.now(), values: { ...form.changes(), checkpoint: form.get("checkpoint") } };
     localStorage.setItem(KEY, JSON.stringify(kept));
     send(kept);
   });

@@ -11,13 +11,14 @@ export class Output {
   #shown = null; // index of the picture in sight; null: the live preview, or nothing
   #pinned = false; // the user chose a picture: the preview must not take its place
   #preview = "";
+  #several = false;
 
   constructor(panel) {
     this.#panel = panel;
     one("[data-thumbs]", panel).addEventListener("keydown", (event) => this.#keys(event));
     action("zoom", panel).addEventListener("click", () => this.#zoom());
     action("copy", panel).addEventListener("click", (event) => this.#copy(event.currentTarget));
-    action("folder", panel).addEventListener("click", (event) => this.#openFolder(event.currentTarget));
+    action("folder", panel).addEventListener("click", () => this.#openFolder());
   }
 
   /** The picture in sight, or null. */
@@ -31,8 +32,10 @@ export class Output {
   }
 
   /** Begin a job: `size` is what its pictures will have. The last pictures stay until there is something newer. */
-  begin(jobId, { width, height }) {
+  begin(jobId, { width, height, batch_count, batch_size }) {
     this.#job = jobId;
+    this.#panel.dataset.begun = "";
+    this.#several = batch_count * batch_size > 1;
     this.#images.clear();
     this.#preview = "";
     this.#pinned = false;
@@ -120,7 +123,7 @@ export class Output {
     const indexes = [...this.#images.keys()].sort((a, b) => a - b);
     const thumbs = indexes.map((index) => this.#thumb(this.#address(this.#images.get(index)), `Picture ${index + 1}`, index));
     if (this.#preview) thumbs.push(this.#thumb(this.#preview, "Live preview", null));
-    list.hidden = thumbs.length < 2;
+    list.hidden = !this.#several; // its room is kept from the start: the picture above must not move
     this.#reuseLoaded(list, thumbs);
     const selected = one('[aria-selected="true"]', list);
     if (focused) selected?.focus();
@@ -187,12 +190,11 @@ export class Output {
     flash(button, (await copy(this.current?.infotext ?? "")) ? "Copied" : "Not allowed");
   }
 
-  async #openFolder(button) {
+  async #openFolder() {
     try {
       await post("open-folder", { name: this.current.name });
-      flash(button, "Opened");
     } catch (refused) {
-      say(one("[data-path]", this.#panel), `${this.current.name} · ${refused.message}`);
+      say(one("[data-path]", this.#panel), refused.message); // on another machine: where the folder is
     }
   }
 }

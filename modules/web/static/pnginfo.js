@@ -64,6 +64,7 @@ export class PngInfo {
     image.src = URL.createObjectURL(blob);
     image.hidden = false;
     one("[data-drop]", this.#panel).classList.add("filled");
+    one("[data-drop-call] b", this.#panel).textContent = "Drop another picture";
   }
 
   #show(reading, problem) {

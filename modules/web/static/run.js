@@ -71,6 +71,7 @@ export class Runner {
   /** After a reload: go on with the newest job of this person, or show what it made. */
   async resume() {
     const { jobs } = await get("jobs").catch(() => ({ jobs: [] }));
+    if (jobs[0]?.state === "failed") this.#complain(jobs[0].message);
     const running = jobs.find((job) => !ENDED.has(job.state));
     const newest = running ?? jobs.find((job) => job.images.length);
     if (!newest) return;
@@ -100,10 +101,17 @@ export class Runner {
     clearTimeout(this.#queueTimer);
   }
 
-  // The browser connects again by itself, and the server tells the events again.
-  #lost() {
-    if (this.#stream?.readyState === EventSource.CLOSED) this.#end("failed", "The server does not know this job any more.");
-    else this.#words("The connection was lost; trying again");
+  // The browser connects again by itself, and the server tells what was missed; when the server says that there is
+  // nothing more to tell, the job has ended while nobody listened.
+  async #lost() {
+    if (this.#stream?.readyState !== EventSource.CLOSED) return this.#words("The connection was lost; trying again");
+    const id = this.#job.id;
+    const gone = (refused) => ({ state: "failed", message: refused.message, images: [] });
+    const job = await get(`jobs/${id}`).catch(gone);
+    if (this.#job.id !== id || !this.busy) return;
+    if (!ENDED.has(job.state)) return setTimeout(() => this.#job.id === id && this.follow(job), 2000);
+    job.images.forEach((image) => this.#output.addImage(image));
+    this.#end(job.state, job.message);
   }
 
   #event(event) {
@@ -112,8 +120,8 @@ export class Runner {
       Preview: () => this.#output.addPreview(event.data_uri),
       ImageSaved: () => this.#output.addImage(event),
       Notice: () => this.#notice(event),
-      Failed: () => this.#end("failed", failure(event)),
-      Finished: () => this.#end(event.reason === "done" ? "done" : event.reason, "", event.seconds),
+      Failed: () => this.#end("failed", event.message),
+      Finished: () => this.#end(event.reason, "", event.seconds),
     };
     handlers[event.event]?.();
   }
@@ -132,14 +140,15 @@ export class Runner {
     if (!known) list.append(make("li", { textContent: text, className: level }));
   }
 
-  #end(state, problem, seconds = 0) {
+  #end(state, message, seconds = null) {
     this.#leave();
     this.#state(state);
     this.#output.end();
     this.#bar(state === "done" ? 1 : 0);
-    const words = { done: `Done in ${seconds.toFixed(1)} s`, interrupted: "Interrupted", cancelled: "Cancelled" };
+    const done = seconds === null ? "Done" : `Done in ${seconds.toFixed(1)} s`;
+    const words = { done, interrupted: message || "Interrupted", cancelled: "Cancelled" };
     this.#words(words[state] ?? "");
-    this.#complain(problem);
+    this.#complain(state === "failed" ? message : "");
     document.title = this.#title;
   }
 
@@ -161,6 +170,7 @@ export class Runner {
     if (this.#job) this.#job.state = state;
     this.#run.dataset.state = state;
     one("[data-progress]", this.#panel).dataset.state = state;
+    one("[data-state-text]", this.#panel).ariaLive = state === "running" ? "off" : "polite"; // not every step aloud
     const busy = this.busy;
     const hadFocus = this.#run.contains(document.activeElement);
     action("generate", this.#run).hidden = busy;
@@ -197,10 +207,6 @@ export class Runner {
     say(one("[data-run-problem]", this.#run), "");
     this.#run.dataset.said = sentence;
   }
-}
-
-function failure({ message, log_id: id }) {
-  return id ? `${message} (log ${id})` : message;
 }
 
 function waiting(mine, engine) {

@@ -1,7 +1,7 @@
 // The top bar: the checkpoint and VAE lists, the state of the engine, and the hint about sizes.
 
 import { get, post } from "./api.js";
-import { action, one, say } from "./dom.js";
+import { action, make, one, say } from "./dom.js";
 
 const STATES = {
   starting: "Engine starting",
@@ -23,7 +23,11 @@ export class ModelBar {
     form.field("checkpoint").input.addEventListener("change", () => this.#choose());
     action("refresh", bar).addEventListener("click", () => this.refresh());
     action("theme", bar).addEventListener("click", () => dispatchEvent(new Event("webui-toggle-theme")));
-    form.onChange((names) => names.includes("checkpoint") && this.#nativeSize());
+    form.onChange((names) => {
+      if (!names.includes("checkpoint")) return;
+      this.#useFileName();
+      this.#nativeSize();
+    });
   }
 
   async load() {
@@ -41,15 +45,23 @@ export class ModelBar {
     if (!lists) return;
     this.#entries = lists.checkpoints;
     const field = this.#form.field("checkpoint");
-    const chosen = this.#form.get("checkpoint") || lists.selected;
-    field.default = lists.selected;
+    const selected = this.#find(lists.selected)?.name ?? lists.selected;
+    const chosen = this.#form.get("checkpoint") || selected;
+    field.default = selected;
     options(field, lists.checkpoints.map(checkpointOption));
     options(this.#form.field("vae"), lists.vaes.map((name) => new Option(name, name)));
-    this.#form.fill({ checkpoint: this.#find(chosen)?.title ?? chosen });
+    this.#form.fill({ checkpoint: this.#find(chosen)?.name ?? chosen });
   }
 
+  // A picture names its checkpoint by title, old ones by stem or hash.
   #find(name) {
-    return this.#entries.find((entry) => entry.title === name) ?? this.#entries.find((entry) => entry.name === name);
+    const answersTo = ({ name: file, title, hash }) => [file, title, hash, file.replace(/\.\w+$/, ""), `${file} [${hash}]`];
+    return this.#entries.find((entry) => name && answersTo(entry).includes(name));
+  }
+
+  #useFileName() {
+    const entry = this.#find(this.#form.get("checkpoint"));
+    if (entry && entry.name !== this.#form.get("checkpoint")) this.#form.fill({ checkpoint: entry.name });
   }
 
   // Told to the server at once, so that the engine loads it while the prompt is being written.
@@ -76,8 +88,8 @@ function options(field, list) {
   field.value = value;
 }
 
-function checkpointOption({ title, problem }) {
-  const option = new Option(problem ? `${title} (cannot be used)` : title, title);
+function checkpointOption({ name, title, problem }) {
+  const option = new Option(problem ? `${title} (cannot be used)` : title, name);
   option.disabled = Boolean(problem);
   option.title = problem ?? "";
   return option;
@@ -91,7 +103,7 @@ export function wireSizeHint(form, models, panel) {
     const unusual = size && far(form.get("width"), form.get("height"), size);
     if (!unusual) return say(hint, "");
     say(hint, `This checkpoint was trained at ${size[0]} × ${size[1]}; at this size parts may repeat or blur. `);
-    const back = Object.assign(document.createElement("button"), { type: "button", textContent: `Use ${size[0]} × ${size[1]}` });
+    const back = make("button", { type: "button", textContent: `Use ${size[0]} × ${size[1]}` });
     back.addEventListener("click", () => form.fill({ width: size[0], height: size[1] }));
     hint.append(back);
   };

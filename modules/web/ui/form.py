@@ -20,7 +20,7 @@ SECTIONS: dict[str, str] = {
     "variation": "Variation",
     "sampler": "Sampler",
     "guidance": "Guidance",
-    "prompt": "Prompt reading",
+    "prompt": "Prompt",
     "noise": "Noise",
     "model": "Model",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modules.web.ui.form import button
+from modules.web.ui.form import button, svg
 
 
 def output_panel() -> str:
@@ -41,13 +41,14 @@ def _progress() -> str:
 
 def _facts() -> str:
     actions = (
-        '<a class="tool wide" data-action="save" download aria-label="Save this picture" title="Save this picture"></a>'
+        '<a class="tool wide" data-action="save" download aria-label="Save this picture" title="Save this picture">'
+        f"{svg('save')}<span>Save</span></a>"
         f"{button('copy', 'Copy text', 'copy', text=True)}"
         f"{button('reuse', 'Use its settings', 'recycle', text=True)}"
         f"{button('to-pnginfo', 'PNG Info', 'info', text=True)}"
-        f"{button('folder', 'Open folder', 'folder', text=True)}"
     )
     return (
         f'<div class="facts" data-facts hidden><div class="actions">{actions}</div>'
-        '<p class="path" data-path></p><div class="infotext" data-infotext></div></div>'
+        f'<div class="path">{button("folder", "Open the folder", "folder")}<span data-path></span></div>'
+        '<div class="infotext" data-infotext tabindex="0" role="group" aria-label="Text of the picture"></div></div>'
     )

@@ -22,6 +22,7 @@ from modules.web.ui import pnginfo, topbar, txt2img
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 STATIC_ROUTE = "/static/webui"
+STYLES = ("base", "controls", "form", "output", "pnginfo", "small")
 
 TABS: dict[str, Callable[[], None]] = {"txt2img": txt2img.build, "PNG Info": pnginfo.build}
 
@@ -76,9 +77,10 @@ def _theme() -> gr.Theme:
 
 def _head(theme: str) -> str:
     """The theme is set before anything is drawn (no flash of the other colours); then the style and the scripts."""
+    styles = "".join(f'<link rel="stylesheet" href="{STATIC_ROUTE}/{name}.css">' for name in STYLES)
     return (
         f'<meta name="webui-theme" content="{escape(theme)}">'
         f'<script src="{STATIC_ROUTE}/theme.js"></script>'
-        f'<link rel="stylesheet" href="{STATIC_ROUTE}/style.css">'
+        f"{styles}"
         f'<script type="module" src="{STATIC_ROUTE}/app.js"></script>'
     )

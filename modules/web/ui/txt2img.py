@@ -59,12 +59,12 @@ def _run_bar() -> str:
 
 
 def _often() -> str:
-    """What is set each time, in three rows of the same grid."""
+    """What is set each time; in two columns (a phone) the same order still pairs width with height."""
     swap = button("swap", "Swap width and height", "swap")
     seed_tools = button("dice", "Random seed", "dice") + button("recycle", "Seed of the picture shown", "recycle")
     return (
         f'<div class="grid often">{fields([KNOBS["sampler"], KNOBS["scheduler"], KNOBS["steps"]])}'
-        f"{field(KNOBS['width'], extra=swap)}{field(KNOBS['height'])}{field(KNOBS['cfg_scale'])}"
+        f"{field(KNOBS['cfg_scale'])}{field(KNOBS['width'], extra=swap)}{field(KNOBS['height'])}"
         f"{field(KNOBS['batch_count'])}{field(KNOBS['batch_size'])}{field(KNOBS['seed'], extra=seed_tools)}</div>"
         '<p class="hint" data-size-hint role="status" hidden></p>'
     )
