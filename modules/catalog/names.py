@@ -87,10 +87,14 @@ class Search:
         """`name [hash]`: of the files of that name the one with that hash, else the one of that hash."""
         if not _HEX.match(digits):
             return None
+        old = len(digits) == 8
+        found = None if old else self._by_hash(digits, entries, old_hash)
+        if found is not None:
+            return found
         same = _named(name, entries)
         usable = [entry for entry in same if entry.problem is None]
         for entry in usable:
-            if (old_hash(entry) if len(digits) == 8 else sha256(entry)[: len(digits)]) == digits:
+            if (old_hash(entry) if old else sha256(entry)[: len(digits)]) == digits:
                 return entry
         found = self._by_hash(digits, entries, old_hash)
         if found is not None or not usable:

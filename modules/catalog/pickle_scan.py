@@ -105,7 +105,7 @@ def _scan(file: IO[bytes], scanner: _Scanner | None) -> Any:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(_Bounded(file))):
             if count > _MAX_OPCODES:
                 raise Malformed("its table of contents is too long")
-            if first is None and opcode.name != "PROTO":
+            if first is None and opcode.name not in ("PROTO", "FRAME"):
                 first = argument
             if scanner is not None:
                 scanner.see(opcode.name, argument)
