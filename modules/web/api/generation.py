@@ -1,0 +1,102 @@
+"""POST /sdapi/v1/txt2img: a call that waits for its pictures. The wait holds up nobody; a client that hangs up leaves
+its job running, as A1111 does.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import string
+from typing import Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+
+from modules.schema.events import Failed, ImageSaved
+from modules.service.app import App
+from modules.service.jobs import Job
+from modules.web import follow
+from modules.web.api.grid import grid_rows, make_grid
+from modules.web.api.info import describe
+from modules.web.api.mapping import to_request
+from modules.web.api.models import Images, TextToImage
+from modules.web.api.options import Options, TheOptions
+from modules.web.deps import Owner, TheApp
+from modules.web.errors import HttpProblem
+
+router = APIRouter(prefix="/sdapi/v1")
+
+_WRONG_REQUEST = ("BadRequest", "UnknownName")
+_ALPHABET = string.ascii_uppercase + string.digits
+
+MISSING = {
+    "img2img": "img2img",
+    "extra-single-image": "upscaling",
+    "extra-batch-images": "upscaling",
+    "interrogate": "interrogation",
+    "create/embedding": "training",
+    "create/hypernetwork": "training",
+    "train/embedding": "training",
+    "train/hypernetwork": "training",
+    "unload-checkpoint": "unloading of models",
+    "reload-checkpoint": "unloading of models",
+}
+"""A1111's routes that have nothing behind them yet, and what they would need."""
+
+
+@router.post("/txt2img", response_model=Images)
+async def txt2img(body: TextToImage, app: TheApp, options: TheOptions, owner: Owner) -> Images:
+    """Draw pictures and wait for them; at most one grid comes first (see `index_of_first_image` in `info`)."""
+    job, values = await to_thread.run_sync(_submit, app, options, body, owner)
+    end = await follow.finish(app, job.id, owner)
+    if isinstance(end, Failed):
+        raise HttpProblem(422 if end.kind in _WRONG_REQUEST else 500, end.message, end.kind)
+    return await to_thread.run_sync(_answer, app, app.job(job.id, owner), body, values)
+
+
+def _submit(app: App, options: Options, body: TextToImage, owner: str) -> tuple[Job, dict[str, Any]]:
+    request, values = to_request(body, options)
+    save = body.save_images and bool(values["samples_save"])
+    return app.submit(request, owner, save=save, name=body.force_task_id or new_task_id()), values
+
+
+def new_task_id() -> str:
+    """A task id as A1111's API makes them: `task(txt2img-X7K2P0A)`."""
+    return f"task(txt2img-{''.join(secrets.choice(_ALPHABET) for _ in range(7))})"
+
+
+def _answer(app: App, job: Job, body: TextToImage, options: dict[str, Any]) -> Images:
+    saved = sorted(job.images, key=lambda image: image.index)
+    infotexts = [image.infotext for image in saved]
+    with_grid = len(saved) > 1 and bool(options["return_grid"])
+    info = describe(job, infotexts, with_grid=with_grid, denoising_strength=body.denoising_strength)
+    return Images(
+        images=_encoded(app, job, saved, options if with_grid else None) if body.send_images else [],
+        parameters=body.model_dump(),
+        info=json.dumps(info, ensure_ascii=False),
+    )
+
+
+def _encoded(app: App, job: Job, saved: list[ImageSaved], grid_options: dict[str, Any] | None) -> list[str]:
+    """The files as base64, with a grid in front when `grid_options` are given."""
+    files = [app.image_data(image.name, job.owner) for image in saved]
+    if grid_options is not None:
+        rows = grid_rows(
+            len(files),
+            rows=grid_options["n_rows"],
+            batch_size=job.request.batch_size,
+            no_gaps=grid_options["grid_prevent_empty_spots"],
+        )
+        infotext = saved[0].infotext if grid_options["enable_pnginfo"] else None
+        files.insert(0, make_grid(files, rows, infotext))
+    return [base64.b64encode(data).decode("ascii") for data in files]
+
+
+@router.post("/{name:path}", include_in_schema=False)
+async def missing(name: str, request: Request) -> None:
+    """The last route: A1111's that do not exist here yet say so, others are not found."""
+    feature = MISSING.get(name)
+    if feature is None:
+        raise HttpProblem(404, f"There is no route {request.url.path} here.")
+    raise HttpProblem(501, f"This version does not have {feature} yet, so {request.url.path} cannot be used.")

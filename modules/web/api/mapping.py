@@ -1,0 +1,116 @@
+"""From an A1111 request to ours. Most fields have the same name in both; the exceptions are all in this file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from modules.schema import infotext
+from modules.schema.errors import BadRequest, UnknownName
+from modules.schema.knob import knobs
+from modules.schema.request import GenerationRequest
+from modules.schema.samplers import SAMPLERS, SCHEDULES, SamplerFacts, split_sampler_name
+from modules.web.api.models import TextToImage
+from modules.web.api.option_table import CHECKPOINT
+from modules.web.api.options import Options, request_fields
+from modules.web.errors import HttpProblem, bad_value
+
+KNOBS = knobs(GenerationRequest)
+
+RENAMED: dict[str, str] = {"n_iter": "batch_count"}
+"""A1111's field: ours."""
+
+LEAST: dict[str, int] = {"seed": -1, "subseed": -1, "seed_resize_from_w": 0, "seed_resize_from_h": 0}
+"""Fields of which A1111's clients send any negative number for "none"."""
+
+SAMPLER_FIELDS = ("sampler_name", "sampler_index", "scheduler", "eta")
+"""Fields that are understood together, not one by one."""
+
+_SPELLINGS = {ours: theirs for theirs, ours in RENAMED.items()}
+
+
+def to_request(body: TextToImage, options: Options) -> tuple[GenerationRequest, dict[str, Any]]:
+    """The request of a body, and the option values that are in force for it (its overrides applied).
+
+    What the body leaves open comes from its `infotext`, then from the options.
+    """
+    refuse_unsupported(body)
+    overrides = body.override_settings or {}
+    values = options.checked(overrides)
+    overridden = request_fields(overrides)
+    if overrides.get(CHECKPOINT):
+        overridden["checkpoint"] = str(overrides[CHECKPOINT])
+    try:
+        return _request(body, request_fields(values), overridden), values
+    except ValidationError as error:
+        raise bad_value(error, GenerationRequest, _SPELLINGS) from None
+
+
+def _request(body: TextToImage, from_options: dict[str, Any], overridden: dict[str, Any]) -> GenerationRequest:
+    """Each later source wins: options, the body's defaults, its infotext, what it says itself, its overrides."""
+    request = GenerationRequest.model_validate({**from_options, **_fields(body, _all_names(body))})
+    if body.infotext is not None:
+        pasted, _ = infotext.to_request(infotext.parse(body.infotext), request)
+        request = pasted.replace(**_fields(body, body.model_fields_set))
+    return request.replace(**overridden)
+
+
+def _all_names(body: TextToImage) -> Iterable[str]:
+    return {*type(body).model_fields, *(body.model_extra or {})}
+
+
+def _fields(body: TextToImage, names: Iterable[str]) -> dict[str, Any]:
+    """Our parameters from the body's fields `names`; None means "not given"."""
+    given = {name: value for name in names if (value := getattr(body, name)) is not None}
+    fields: dict[str, Any] = {}
+    for name, value in given.items():
+        ours = RENAMED.get(name, name)
+        if ours in KNOBS and name not in SAMPLER_FIELDS:
+            fields[ours] = max(value, LEAST[name]) if name in LEAST else value
+    return {**fields, **_sampling(given)}
+
+
+def _sampling(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Sampler, schedule and eta: `sampler_index` is the old name of `sampler_name`, which wins; an old combined
+    sampler name brings its schedule; `eta` means the eta of the sampler's own kind.
+    """
+    fields: dict[str, Any] = {}
+    domain = "sigma"
+    if given.get("scheduler"):
+        fields["scheduler"] = SCHEDULES.get(given["scheduler"], "scheduler").label
+    if name := given.get("sampler_name") or given.get("sampler_index") or given.get("sampler"):
+        sampler, schedule = split_sampler_name(name)
+        facts = _known_sampler(sampler)
+        domain = facts.domain
+        fields["sampler"] = facts.label
+        if schedule is not None:
+            fields["scheduler"] = schedule
+    if "eta" in given:
+        fields["eta_ddim" if domain == "timestep" else "eta"] = given["eta"]
+    return fields
+
+
+def _known_sampler(name: str) -> SamplerFacts:
+    try:
+        return SAMPLERS.get(name)
+    except UnknownName as error:
+        raise HttpProblem(400, f"Sampler not found. {error}") from None
+
+
+def refuse_unsupported(body: TextToImage) -> None:
+    """Raise for a feature that this program does not have: a picture without it is not what was asked for."""
+    scripts = [name for name in (body.script_name, *(body.alwayson_scripts or {})) if name]
+    if scripts:
+        raise HttpProblem(422, f"Script not found: {scripts[0]!r}. No scripts are installed here.")
+    wanted = {
+        "enable_hr": body.enable_hr and "Hires fix",
+        "firstpass_image": body.firstpass_image and "a first pass image",
+        "refiner_checkpoint": body.refiner_checkpoint not in (None, "", "None") and "the refiner",
+        "restore_faces": body.restore_faces and "face restoration",
+        "styles": body.styles and "prompt styles",
+    }
+    for field, feature in wanted.items():
+        if feature:
+            raise BadRequest(f"This version does not have {feature} yet; leave out {field!r}.", field)

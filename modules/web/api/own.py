@@ -1,0 +1,181 @@
+"""/api/v1, all but jobs: models, token counts, the kept form, pictures' texts, the program's state."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from modules.schema.errors import BadRequest
+from modules.schema.request import GenerationRequest
+from modules.service.app import App
+from modules.web.api.forms import FORM_LIMIT, Forms
+from modules.web.api.pictures import MOST_PICTURE_BYTES, picture_text, read_picture
+from modules.web.deps import Owner, TheApp, read_body, read_json
+from modules.web.errors import HttpProblem
+from modules.web.guard import is_loopback
+
+router = APIRouter(prefix="/api/v1")
+
+_LONGEST_TEXT = 200_000
+
+
+class TokensBody(BaseModel):
+    text: str = Field("", max_length=_LONGEST_TEXT)
+    emphasis: str = GenerationRequest.model_fields["emphasis"].default
+    comma_padding_backtrack: int = GenerationRequest.model_fields["comma_padding_backtrack"].default
+
+
+class NameBody(BaseModel):
+    name: str
+
+
+class OptionalNameBody(BaseModel):
+    name: str = ""
+
+
+class TextBody(BaseModel):
+    text: str = Field(max_length=_LONGEST_TEXT)
+
+
+@router.get("/status")
+def status(request: Request, app: TheApp) -> dict[str, Any]:
+    """`page` is "starting", "ready" or "failed"; `notices` are sentences about the start."""
+    return {
+        "engine": asdict(app.engine_status()),
+        "checkpoint": app.selected_checkpoint,
+        "page": request.app.state.gate.state,
+        "version": request.app.version,
+        "notices": list(app.notices),
+    }
+
+
+def _models(app: App) -> dict[str, Any]:
+    """`problem` says why a file cannot be used; `vaes` begins with the two choices that are not files."""
+    return {
+        "checkpoints": [
+            {
+                "title": entry.title,
+                "name": entry.name,
+                "hash": entry.hash,
+                "family": entry.family,
+                "native_size": entry.native_size,
+                "problem": entry.problem,
+            }
+            for entry in app.checkpoints.entries
+        ],
+        "selected": app.selected_checkpoint,
+        "vaes": ["Automatic", "None", *(entry.name for entry in app.vaes.entries if not entry.problem)],
+    }
+
+
+@router.get("/checkpoints")
+def checkpoints(app: TheApp) -> dict[str, Any]:
+    return _models(app)
+
+
+@router.post("/checkpoints/refresh")
+def refresh(app: TheApp) -> dict[str, Any]:
+    """Look for new files."""
+    app.refresh()
+    return _models(app)
+
+
+@router.post("/checkpoint")
+def select(body: NameBody, app: TheApp) -> dict[str, Any]:
+    """Select the checkpoint that is used where a request names none, and load it when nothing runs."""
+    app.select_checkpoint(body.name)
+    return {"selected": app.selected_checkpoint}
+
+
+@router.post("/tokens")
+def tokens(body: TokensBody, app: TheApp) -> dict[str, Any]:
+    """`borders`: the characters of the text at which a further chunk of 75 tokens starts."""
+    counted = app.count_tokens(body.text, emphasis=body.emphasis, comma_backtrack=body.comma_padding_backtrack)
+    return asdict(counted)
+
+
+def _forms(request: Request) -> Forms:
+    return request.app.state.forms
+
+
+@router.get("/form")
+def get_form(request: Request, owner: Owner) -> dict[str, Any]:
+    """The caller's form as it was last kept; empty when it never was."""
+    return _forms(request).load(owner)
+
+
+@router.post("/form")
+async def keep_form(request: Request, owner: Owner) -> dict[str, Any]:
+    form = await read_json(request, FORM_LIMIT)
+    await run_in_threadpool(_forms(request).save, owner, form)
+    return {}
+
+
+@router.post("/png-info")
+async def png_info(request: Request) -> dict[str, Any]:
+    """What a picture says of its making; the picture is the body itself, or the field `file` of a form."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await run_in_threadpool(read_picture, await read_body(request, MOST_PICTURE_BYTES))
+    async with request.form(max_files=1, max_fields=4) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise BadRequest("Send the picture as the field 'file' of the form.", "file")
+        data = await file.read(MOST_PICTURE_BYTES + 1)
+    if len(data) > MOST_PICTURE_BYTES:
+        raise HttpProblem(413, f"A picture may have {MOST_PICTURE_BYTES >> 20} MiB here.", "TooLarge")
+    return await run_in_threadpool(read_picture, data)
+
+
+@router.post("/infotext")
+def infotext(body: TextBody) -> dict[str, Any]:
+    """A text with parameters, as pasted from a picture, as a request."""
+    answer = picture_text(body.text)
+    if answer["request"] is None:
+        raise BadRequest(
+            "There are no parameters in this text: its last line should be like 'Steps: 20, Seed: 1, ...'."
+        )
+    return answer
+
+
+@router.post("/open-folder")
+def open_folder(body: OptionalNameBody, request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
+    """Show the folder of a picture (or of all) in this machine's file manager.
+
+    Only for somebody who sits at it; for others, and without a file manager, the refusal names the folder.
+    """
+    folder = app.image_path(body.name, owner).parent if body.name else app.folders.outputs
+    at_home = is_loopback(request.client.host if request.client else None) and is_loopback(app.settings.server_name)
+    command = _file_manager() if at_home else None
+    if command is None:
+        raise HttpProblem(409, str(folder), "NotOpened")
+    _show(command, folder)
+    return {"path": str(folder), "opened": True}
+
+
+def _file_manager() -> str | None:
+    if sys.platform == "win32":
+        return "explorer"
+    if sys.platform == "darwin":
+        return shutil.which("open")
+    has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return shutil.which("xdg-open") if has_screen else None
+
+
+def _show(command: str, folder: Path) -> None:
+    subprocess.Popen(
+        [command, str(folder)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

@@ -1,0 +1,163 @@
+"""/api/v1, jobs: ordering, watching and stopping one's own, and their pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import FileResponse, Response, StreamingResponse
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from modules.schema.events import Event, Preview, to_json
+from modules.schema.request import GenerationRequest
+from modules.service.jobs import Job
+from modules.web import follow
+from modules.web.api.progress import data_uri
+from modules.web.deps import Owner, TheApp, read_json
+from modules.web.errors import bad_value
+
+router = APIRouter(prefix="/api/v1")
+
+_REQUEST_LIMIT = 2 << 20
+_LISTED = 20
+_MOST_LISTED = 200
+_PICTURE_HEADERS = {"Cache-Control": "private, max-age=3600"}
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """A job as its owner sees it; times are seconds since the epoch, `position` 0 is running, 1 is next."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "state": job.state,
+        "position": job.position,
+        "created": job.created,
+        "started": job.started,
+        "ended": job.ended,
+        "message": job.message,
+        "request": job.request.model_dump(mode="json"),
+        "images": [asdict(image) for image in job.images],
+    }
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as the page gets it: a preview's bytes as a data URI."""
+    data = to_json(event)
+    return {**data, "data_uri": data_uri(event)} if isinstance(event, Preview) else data
+
+
+@router.post("/jobs", status_code=201)
+async def order(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
+    """Put a GenerationRequest (JSON, every parameter optional) into the queue."""
+    values = await read_json(request, _REQUEST_LIMIT)
+    try:
+        wanted = GenerationRequest.model_validate(values)
+    except ValidationError as error:
+        raise bad_value(error, GenerationRequest) from None
+    return job_json(await run_in_threadpool(app.submit, wanted, owner))
+
+
+@router.get("/jobs")
+def recent(
+    app: TheApp, owner: Owner, limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = _LISTED
+) -> dict[str, Any]:
+    """The caller's newest jobs, newest first."""
+    return {"jobs": [job_json(job) for job in app.recent(owner, limit)]}
+
+
+@router.get("/jobs/{job_id}")
+def one_job(job_id: str, app: TheApp, owner: Owner) -> dict[str, Any]:
+    return job_json(app.job(job_id, owner))
+
+
+@router.post("/jobs/{job_id}/interrupt")
+def interrupt(job_id: str, app: TheApp, owner: Owner) -> dict[str, Any]:
+    """Stop after the step that is being drawn; what is done is kept."""
+    app.interrupt(job_id, owner)
+    return job_json(app.job(job_id, owner))
+
+
+@router.post("/jobs/{job_id}/skip")
+def skip(job_id: str, app: TheApp, owner: Owner) -> dict[str, Any]:
+    """Go on with the next batch."""
+    app.skip(job_id, owner)
+    return job_json(app.job(job_id, owner))
+
+
+@router.post("/jobs/{job_id}/cancel")
+def cancel(job_id: str, app: TheApp, owner: Owner) -> dict[str, Any]:
+    """Take a waiting job out of the queue; a running one is interrupted."""
+    app.cancel(job_id, owner)
+    return job_json(app.job(job_id, owner))
+
+
+@router.get("/jobs/{job_id}/events")
+async def events(
+    job_id: str,
+    app: TheApp,
+    owner: Owner,
+    after: Annotated[int, Query(ge=0)] = 0,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The job's events as Server-Sent Events: first those so far (of previews and progress the newest), then live.
+
+    Each is an unnamed message of JSON with its type under "event", and a number as its id. Numbers up to
+    `Last-Event-ID` (sent by a browser that connects again) or `after` are left out. The stream ends with the job; a
+    browser that comes back when nothing is left gets 204, which ends its attempts.
+    """
+    seen = max(after, int(last_event_id) if (last_event_id or "").isdecimal() else 0)
+    job = await run_in_threadpool(app.job, job_id, owner)
+    if not job.is_open and seen and not await run_in_threadpool(_anything_after, app, job, seen):
+        return Response(status_code=204)
+    stream = _messages(follow.events(app, job.id, owner, seen))
+    return StreamingResponse(
+        stream, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+
+
+def _anything_after(app: TheApp, job: Job, seen: int) -> bool:
+    return next(app.follow(job.id, job.owner, after=seen, timeout=0), None) is not None
+
+
+async def _messages(numbered: AsyncIterator[follow.Numbered | None]) -> AsyncIterator[str]:
+    yield "retry: 1000\n\n"
+    async for item in numbered:
+        if item is None:
+            yield ": still here\n\n"
+        else:
+            yield f"id: {item[0]}\ndata: {json.dumps(event_json(item[1]), ensure_ascii=False)}\n\n"
+
+
+@router.get("/jobs/{job_id}/images/{index}")
+def job_image(job_id: str, index: int, app: TheApp, owner: Owner) -> Response:
+    """Picture `index` (from 0) of a job, also when it could not be written to the disk."""
+    return Response(app.image_bytes(job_id, index, owner), media_type="image/png", headers=_PICTURE_HEADERS)
+
+
+@router.get("/images/{name:path}")
+def image(name: str, app: TheApp, owner: Owner) -> FileResponse:
+    """The caller's own picture by its address (`name` of an image)."""
+    return FileResponse(app.image_path(name, owner), media_type="image/png", headers=_PICTURE_HEADERS)
+
+
+@router.get("/queue")
+def queue(app: TheApp, owner: Owner) -> dict[str, Any]:
+    """Everybody's running and waiting jobs in order; only one's own are named. `seconds` until each is done."""
+    items = app.queue()
+    return {
+        "jobs": [
+            {
+                "id": item.job_id if item.owner == owner else None,
+                "mine": item.owner == owner,
+                "state": item.state,
+                "position": item.position,
+                "seconds": item.seconds,
+            }
+            for item in items
+        ],
+        "engine": asdict(app.engine_status()),
+    }

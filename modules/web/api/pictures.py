@@ -1,0 +1,44 @@
+"""What a picture, or the text of one, says of its making, as data for the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules.schema import infotext
+from modules.schema.request import GenerationRequest
+from modules.service.picture_text import read_picture_text
+
+MOST_PICTURE_BYTES = 100 << 20
+
+
+def read_picture(data: bytes) -> dict[str, Any]:
+    """`text`, `request` (None where there are no parameters), `items` (other texts), `notices`, and its size.
+
+    `source` says what the request comes from: "exact" is our own chunk, "text" is A1111's. Raises BadRequest for what
+    is no picture.
+    """
+    found = read_picture_text(data)
+    answer = {
+        "text": found.infotext,
+        "items": found.items,
+        "format": found.format,
+        "width": found.width,
+        "height": found.height,
+    }
+    if found.request is not None:
+        return {**answer, **_reading(found.request, found.notices, "exact")}
+    reading = picture_text(found.infotext)
+    return {**answer, **reading, "notices": [*found.notices, *reading["notices"]]}
+
+
+def picture_text(text: str) -> dict[str, Any]:
+    """A1111's text as a request; without parameters in it the request is None."""
+    parsed = infotext.parse(text)
+    if not parsed.params:
+        return {"text": text, **_reading(None, [], None)}
+    request, notices = infotext.to_request(parsed, GenerationRequest())
+    return {"text": text, **_reading(request, notices, "text")}
+
+
+def _reading(request: GenerationRequest | None, notices: list[str], source: str | None) -> dict[str, Any]:
+    return {"request": request.model_dump(mode="json") if request else None, "notices": notices, "source": source}

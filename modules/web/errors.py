@@ -1,0 +1,88 @@
+"""One shape for every error of the HTTP API: A1111's `{error, detail, body, errors}`, with `detail` a sentence.
+
+(A body that does not fit its declared types is the framework's 422 with a list, as A1111's is.)
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from modules.schema.errors import BadRequest, NotFound, UserError
+from modules.schema.knob import knobs
+
+_LOG = logging.getLogger(__name__)
+
+
+class HttpProblem(UserError):
+    """A failure with a status of its own and an A1111 name where clients look for one."""
+
+    def __init__(self, status: int, message: str, error: str = "HTTPException") -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = error
+
+
+def error_response(status: int, error: str, detail: str, field: str | None = None) -> JSONResponse:
+    """`field` names the request's parameter that is at fault, in the spelling that the client used."""
+    content = {"error": error, "detail": detail, "body": "", "errors": detail}
+    return JSONResponse(content if field is None else {**content, "field": field}, status)
+
+
+def status_of(error: UserError) -> int:
+    if isinstance(error, HttpProblem):
+        return error.status
+    if isinstance(error, BadRequest):
+        return 422
+    return 404 if isinstance(error, NotFound) else 500
+
+
+def bad_value(error: ValidationError, model: type[BaseModel], names: Mapping[str, str] | None = None) -> BadRequest:
+    """pydantic's first complaint as one sentence with the parameter's label; `names` respells its field."""
+    first = error.errors(include_url=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return BadRequest(f"There is no parameter named {field!r}.", field)
+    known = knobs(model).get(field)
+    label = known.label if known else field
+    text = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    spelt = (names or {}).get(field, field)
+    return BadRequest(f"{label} ({spelt}) is {_shown(first['input'])} but should be {text}.", spelt)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def install(server: FastAPI) -> None:
+    """Make `server` answer every failure in this shape."""
+    server.add_exception_handler(UserError, _user_error)
+    server.add_exception_handler(HTTPException, _http_error)
+    server.add_exception_handler(Exception, _bug)
+
+
+async def _user_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, UserError)
+    kind = error.error if isinstance(error, HttpProblem) else type(error).__name__
+    return error_response(status_of(error), kind, str(error), getattr(error, "field", None))
+
+
+async def _http_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    response = error_response(error.status_code, "HTTPException", str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    log_id = secrets.token_hex(4)
+    _LOG.error("[%s] %s %s failed", log_id, request.method, request.url.path, exc_info=error)
+    detail = f"The program has a fault here ({type(error).__name__}); the log says more under {log_id}."
+    return error_response(500, type(error).__name__, detail)

@@ -1,0 +1,56 @@
+"""The real server over the real App; only the engine process is a stand-in, and the page a word.
+
+One server serves all tests of a file; after each test its queue is empty and its options are as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from modules.service.app import App
+from modules.web.gate import Gate
+from modules.web.server import create_server
+from tests.service.helpers import make_app, until
+
+ADDRESS = "http://127.0.0.1:7860"
+
+Connect = Callable[..., TestClient]
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    app = make_app(tmp_path_factory.mktemp("data"))
+    yield app
+    app.close()
+
+
+@pytest.fixture(scope="module")
+def connect(app: App) -> Iterator[Connect]:
+    """Makes clients of one server, each with cookies of its own."""
+    with ExitStack() as stack:
+        server = create_server(app, Gate(app, "tests.web.small_page"))
+        stack.enter_context(TestClient(server, base_url=ADDRESS))
+
+        def connector(**headers: str) -> TestClient:
+            return TestClient(server, base_url=ADDRESS, headers=headers, raise_server_exceptions=False)
+
+        yield connector
+
+
+@pytest.fixture
+def client(connect: Connect, app: App) -> Iterator[TestClient]:
+    client = connect()
+    options = client.get("/sdapi/v1/options").json()
+    yield client
+    client.post("/sdapi/v1/options", json=options)
+    until(lambda: not app.queue())
+
+
+def body(prompt: str = "", **values: Any) -> dict[str, Any]:
+    """A small txt2img body of A1111's API."""
+    return {"prompt": prompt, "steps": 3, "width": 64, "height": 64, "seed": 5, **values}
