@@ -1,4 +1,4 @@
-"""Chunks of 75 tokens: A1111's vectors, padding, borders and speed."""
+"""Chunks of 75 tokens: A1111's vectors, padding, borders and speed (in CPU time: the machine may be busy)."""
 
 from __future__ import annotations
 
@@ -112,9 +112,9 @@ def test_a_thousand_words_chunk_fast(tokenizer: ClipTokenizer) -> None:
     assert len(text.split()) == 1200
 
     def timed() -> float:
-        started = time.perf_counter()
+        started = time.thread_time()
         chunk_prompt(text, tokenizer)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     assert len(chunk_prompt(text, tokenizer)) > 15
     assert min(timed() for _ in range(5)) < 0.05

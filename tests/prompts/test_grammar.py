@@ -109,6 +109,6 @@ def test_any_text_parses_and_keeps_its_characters(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["(a" * 5000, "[(b" * 5000 + ")]" * 5000, " " * 50_000 + "BREAK", ":  " * 10_000])
 def test_hostile_texts_take_no_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     parse_emphasis(text)
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0
