@@ -7,7 +7,6 @@ are in place: whatever a library prints goes to the log, never between the frame
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import logging
 import os
@@ -31,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _NO_ROOM = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "cannot allocate memory")
 _BROKEN_DEVICE = ("cuda error", "cublas_status", "cudnn_status", "hip error")
+_EXIT_SETUP = 2
 _EXIT_BROKEN_DEVICE = 3
 
 Events = Generator[Event, Any, None]
@@ -39,7 +39,8 @@ Events = Generator[Event, Any, None]
 class Models(Protocol):
     """What is needed of the store of loaded models."""
 
-    def get(self, ref: ModelRef, precision: Any) -> Any: ...
+    def get(self, ref: ModelRef, precision: str = ...) -> Any: ...
+    def clear(self) -> None: ...
 
 
 class Generate(Protocol):
@@ -48,11 +49,10 @@ class Generate(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What the engine runs with; `release` gives memory back after a failure, `device` is a label for people."""
+    """What the engine runs with; `device` is a label for people."""
 
     models: Models
     generate: Generate
-    release: Callable[[], None]
     device: str
 
 
@@ -127,7 +127,7 @@ class Engine:
     def _load(self, ref: ModelRef) -> None:
         """Have a model at hand before it is needed; a failure is told in the status."""
         self._status("loading", ref=ref)
-        failure = self._attempt(lambda: self._parts.models.get(ref, "auto"))
+        failure = self._attempt(lambda: self._parts.models.get(ref))
         if failure is None:
             self._checkpoint = ref.checkpoint
         self._status("ready", failure.message if failure else "")
@@ -166,23 +166,31 @@ class Engine:
             events.close()
 
     def _attempt(self, work: Callable[[], object]) -> Failed | None:
-        """Do `work`; what goes wrong becomes a sentence, and the memory it held is given back."""
-        failure: Failed | None = None
+        """Do `work`; what goes wrong becomes a sentence.
+
+        After an error that nobody foresaw, or for want of memory, the models go too: one may be half moved, and the
+        room is needed. That is done after the except clause, when the traceback holds no tensors any more.
+        """
         try:
             work()
         except BrokenPipeError:
             raise
         except UserError as error:
             failure = Failed(str(error), type(error).__name__)
+            if not isinstance(error, OutOfMemory):
+                return failure
         except Exception as error:  # noqa: BLE001 - the border of the process: a bug must not end the engine
             failure = _failure(error)
-        if failure is not None:
-            gc.collect()
-            self._parts.release()
+        else:
+            return None
+        self._checkpoint = ""
+        self._parts.models.clear()
         return failure
 
     def _status(self, state: str, text: str = "", ref: ModelRef | None = None) -> None:
         checkpoint = ref.checkpoint if ref else self._checkpoint
+        if state == "loading" and not text:
+            text = f"Loading {os.path.basename(checkpoint)}."
         self._send(None, EngineStatus(state, text, self._parts.device, checkpoint))
 
     def _send(self, job_id: str | None, event: Event) -> None:
@@ -262,14 +270,9 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = pick_device(arguments.device)
-    store = Store(arguments.capacity, device)
-
-    def release() -> None:
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-
+    store = Store(arguments.capacity, device, arguments.attention)
     label = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
-    return Parts(store, generate, release, label)
+    return Parts(store, generate, label)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -281,7 +284,13 @@ def main(words: list[str] | None = None) -> int:
     frames, commands = _claim_output(), _claim_input()
     orders = Orders()
     threading.Thread(target=_read_until_closed, args=(orders, commands), name="commands", daemon=True).start()
-    return Engine(orders, frames, _parts(arguments)).serve()
+    try:
+        parts = _parts(arguments)
+    except UserError as error:
+        # The last line of the log is what the page shows of an engine that does not start.
+        sys.stderr.write(f"{error}\n")
+        return _EXIT_SETUP
+    return Engine(orders, frames, parts).serve()
 
 
 if __name__ == "__main__":

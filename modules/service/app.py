@@ -19,7 +19,7 @@ from modules.catalog.vae import VaeCatalog
 from modules.prompts.chunks import TokenCount, count_tokens
 from modules.prompts.tokens import ClipTokenizer, load_tokenizer
 from modules.schema.engine import ModelRef
-from modules.schema.errors import NotFound, UserError
+from modules.schema.errors import NotFound, SetupError, UserError
 from modules.schema.events import EngineStatus, Event, Finished, Notice, Preview, Progress
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
@@ -61,6 +61,7 @@ class App:
         self._streams = Streams(self._jobs)
         self._estimates = Estimates(self._jobs)
         self._temporary = places.state / f"temporary-{self._jobs.slot}"
+        self._outputs = Outputs(places, settings)
         self._pictures = self._make_pictures()
         self._tokenizer: ClipTokenizer | None = None
         self._tokenizer_lock = threading.Lock()
@@ -75,7 +76,7 @@ class App:
             make_worker=lambda on_event, on_death: Worker(
                 command,
                 folder=program,
-                log_file=places.state / f"engine-{self._jobs.slot}.log",
+                log_file=places.state / f"{self._jobs.slot.replace('jobs', 'engine')}.log",
                 on_event=on_event,
                 on_death=on_death,
             ),
@@ -88,9 +89,17 @@ class App:
     def start(cls, settings: Settings, program: Path, *, command: list[str] | None = None) -> Self:
         """Put everything together and start the engine process without waiting for it.
 
-        `program` is the folder of webui.py; `command` stands in for the engine's command line.
+        `program` is the folder of webui.py; `command` stands in for the engine's command line. Raises `SetupError`
+        when the data folder cannot be used.
         """
-        app = cls(settings, folders(settings, program), command or engine_command(settings), program.resolve())
+        places = folders(settings, program)
+        try:
+            app = cls(settings, places, command or engine_command(settings), program.resolve())
+        except (OSError, DatabaseError) as error:
+            raise SetupError(
+                f"The data folder {places.data} cannot be used ({error}): make it writable, or choose another one "
+                "with --data-dir."
+            ) from error
         app._dispatcher.start()
         return app
 
@@ -214,9 +223,8 @@ class App:
         whose = self._pictures.owner(name)
         if whose is not None and owner in (None, whose):
             return self._pictures.path(name)
-        path = (self.folders.outputs / name).resolve()
-        if owner is None and path.is_relative_to(self.folders.outputs.resolve()) and path.is_file():
-            return path
+        if owner is None:
+            return self._outputs.path(name)
         raise NotFound(f"There is no picture {name!r}.")
 
     def image_data(self, name: str, owner: str) -> bytes:
@@ -265,9 +273,10 @@ class App:
     # Inside
 
     def _make_pictures(self) -> Pictures:
-        temporary = Outputs(self.folders.replace(outputs=self._temporary), self.settings.replace(save_to_dirs=False))
+        plain = self.settings.replace(save_to_dirs=False, samples_filename_pattern="[seed]")
+        temporary = Outputs(self.folders.replace(outputs=self._temporary), plain)
         facts = CatalogFacts(self.checkpoints, self.vaes)
-        return Pictures(self._jobs, Outputs(self.folders, self.settings), temporary, self._temporary, facts)
+        return Pictures(self._jobs, self._outputs, temporary, self._temporary, facts)
 
     def _recover(self) -> None:
         """Tidy up after the last run: what was running then is interrupted; leftovers of removed jobs go."""

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from modules.schema.engine import Command, EngineJob, ModelRef
 from modules.schema.events import (
@@ -242,7 +243,7 @@ class Dispatcher:
         self._refused, self._loading = self._loading, None
         lost, self._running = self._running, None
         self._gave_up = death.gave_up
-        self._status = _status_after(death)
+        self._status = _status_after(death, self.worker.log_file)
         delivery = self._deliveries.get(lost) if lost else None
         if delivery is None:
             return
@@ -283,14 +284,14 @@ def _result(future: Future[list[Event]]) -> list[Event]:
     return [Notice(f"A picture could not be saved because of a fault in the program (log id {log_id}).", "warning")]
 
 
-def _status_after(death: Death) -> EngineStatus:
+def _status_after(death: Death, log_file: Path) -> EngineStatus:
     if not death.gave_up:
         return EngineStatus("starting", "The engine process ended unexpectedly and is starting again.")
     words = f" Its last words: {death.last_words}." if death.last_words else ""
     return EngineStatus(
         "stopped",
-        f"The engine could not be started ({death.cause}).{words} The file cache/engine.log has the details; press "
-        "Generate to try again.",
+        f"The engine could not be started ({death.cause}).{words} The file {log_file} has the details; press Generate "
+        "to try again.",
     )
 
 

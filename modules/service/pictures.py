@@ -10,6 +10,7 @@ import logging
 import shutil
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from modules.schema.errors import NotFound, UserError
 from modules.schema.events import Event, ImageDone, ImageSaved, Notice
 from modules.schema.request import GenerationRequest
 from modules.service.jobs import DatabaseError, Job, Jobs
+from modules.service.naming import Place
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Saver(Protocol):
         facts: dict[str, Any],
         *,
         kind: str = ...,
+        place: Place | None = ...,
     ) -> SavedImage: ...
 
     def encode(
@@ -76,6 +79,7 @@ class Pictures:
         self._model_facts = model_facts
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="save-picture")
         self._held: dict[str, bytes] = {}
+        self._warned: set[str] = set()
         self._lock = threading.Lock()
 
     def submit(self, job: Job, done: ImageDone) -> Future[list[Event]]:
@@ -137,17 +141,20 @@ class Pictures:
         if not job.save:
             return self._keep(job, done, request, facts)
         try:
-            saved = self._outputs.save(done.pixels, done.width, done.height, request, facts)
+            place = _place(job, done.index)
+            saved = self._outputs.save(done.pixels, done.width, done.height, request, facts, place=place)
         except (OSError, UserError) as error:
             log.warning("picture %d of job %s could not be saved: %s", done.index, job.id, error)
-            reason = getattr(error, "strerror", None) or str(error)
             notice = Notice(
-                f"The picture could not be saved to the outputs folder ({reason}); it is kept for a day: "
-                "save it from the page, then make room or choose another outputs folder.",
-                "warning",
+                f"{error} The picture is not lost: it is kept for a day, save it from the page.", "warning"
             )
             return [notice, *self._keep(job, done, request, facts)]
         return [self._saved(job, done, saved.name, saved.path, saved.infotext)]
+
+    def _warning(self, job: Job, error: Exception) -> Notice:
+        """Said once a job, not once a picture."""
+        self._warned.add(job.id)
+        return Notice(f"{error} The job's pictures are not lost: save them from the page.", "warning")
 
     def _keep(self, job: Job, done: ImageDone, request: GenerationRequest, facts: dict[str, Any]) -> list[Event]:
         """Keep a picture outside the outputs folder: below the cache folder, else in memory."""
@@ -174,3 +181,18 @@ class Pictures:
         except DatabaseError:
             log.exception("the address of %s could not be stored", name)
         return ImageSaved(done.index, name, done.width, done.height, infotext, done.partial)
+
+
+def _place(job: Job, index: int) -> Place:
+    """Where picture `index` stands in its job, for file names."""
+    request = job.request
+    first = index - index % request.batch_size
+    return Place(
+        number=index + 1,
+        count=request.image_count,
+        batch_number=index % request.batch_size + 1,
+        batch_size=request.batch_size,
+        seed_first=request.image_seeds(first)[0],
+        seed_last=request.image_seeds(first + request.batch_size - 1)[0],
+        started=datetime.fromtimestamp(job.started) if job.started else None,
+    )

@@ -19,15 +19,15 @@ from modules.service.jobs import DatabaseError, Jobs
 log = logging.getLogger(__name__)
 
 _KEPT_STREAMS = 64
-# Commentary has numbers too but is not stored. After a restart the next number must still lie beyond any that was seen:
-# a stream that is opened goes on at the milliseconds since its job began, which events do not outrun.
+# Commentary has numbers too but is not stored. After a restart the next number must still lie beyond any that was
+# seen: a stream that is opened goes on at the milliseconds since its job was made, which events do not outrun.
 _NUMBERS_A_SECOND = 1000
 
 Numbered = tuple[int, Event]
 
 
 class Stream:
-    """The events of one job, numbered upwards with gaps; `last`: the newest number that may have been given before."""
+    """The events of one job, numbered upwards with gaps; `last`: a number not below any that was given before."""
 
     def __init__(self, stored: list[Numbered], keep: Callable[[int, Event], None], last: int = 0) -> None:
         self._kept = list(stored)
@@ -35,6 +35,7 @@ class Stream:
         self._last = max(last, stored[-1][0] if stored else 0)
         self._keep = keep
         self._ended = bool(stored) and isinstance(stored[-1][1], ENDINGS)
+        self._closed = False
         self._changed = threading.Condition()
         self._wakers: set[Callable[[], None]] = set()
 
@@ -57,21 +58,23 @@ class Stream:
             if isinstance(event, ENDINGS):
                 self._ended = True
                 self._newest.pop(Preview, None)
-        self.wake()
+            self._wake()
 
-    def wake(self) -> None:
-        """Let every reader look again."""
+    def close(self) -> None:
+        """Nobody needs to wait any more."""
         with self._changed:
-            self._changed.notify_all()
-            wakers = list(self._wakers)
-        for waker in wakers:
+            self._closed = True
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.notify_all()
+        for waker in self._wakers:
             waker()
 
     def since(self, after: int) -> list[Numbered]:
         """Events with a number above `after`, in order."""
         with self._changed:
-            found = [item for item in (*self._kept, *self._newest.values()) if item[0] > after]
-        return sorted(found, key=lambda item: item[0])
+            return self._find(after)
 
     def newest(self, kind: type[Event]) -> Event | None:
         with self._changed:
@@ -80,9 +83,12 @@ class Stream:
     def wait(self, after: int, timeout: float | None) -> list[Numbered]:
         """Like `since`, but waits up to `timeout` seconds for something to come."""
         with self._changed:
-            if not self._ended and self._last <= after:
-                self._changed.wait(timeout)
-            return self.since(after)
+            self._changed.wait_for(lambda: self._closed or self._ended or self._find(after), timeout)
+            return self._find(after)
+
+    def _find(self, after: int) -> list[Numbered]:
+        found = [item for item in (*self._kept, *self._newest.values()) if item[0] > after]
+        return sorted(found, key=lambda item: item[0])
 
     def listen(self, waker: Callable[[], None]) -> Callable[[], None]:
         """Call `waker` (quick, from any thread) after every event; gives back what stops that."""
@@ -124,7 +130,7 @@ class Streams:
         with self._lock:
             streams = list(self._streams.values())
         for stream in streams:
-            stream.wake()
+            stream.close()
 
     def forget(self, job_id: str) -> None:
         with self._lock:

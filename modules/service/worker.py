@@ -78,6 +78,7 @@ class Worker:
         self._go = threading.Event()
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         log_file.parent.mkdir(parents=True, exist_ok=True)
+        self.log_file = log_file
         self._file = RotatingFileHandler(log_file, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8", delay=True)
         self._thread = threading.Thread(target=self._watch, name="engine-watch", daemon=True)
 
