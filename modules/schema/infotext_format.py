@@ -21,6 +21,8 @@ _END = re.compile(r"\s*(?=,|$)")
 _SIZE = re.compile(r"(\d+)x(\d+)")
 _FEWEST_PAIRS = 3
 _JSON = json.JSONDecoder()
+# Longer objects are cut like any value; the limit keeps the time for a hostile line linear.
+_LONGEST_JSON = 32_768
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _value(line: str, start: int) -> tuple[str, int]:
             return quoted[1], quoted.end()
     if line[start : start + 1] in ("{", "["):
         try:
-            _, end = _JSON.raw_decode(line, start)
+            end = start + _JSON.raw_decode(line[start : start + _LONGEST_JSON])[1]
         except (ValueError, RecursionError):
             end = start
         if end > start and _END.match(line, end):

@@ -1,0 +1,469 @@
+"""A1111's text and the exact JSON: the reference's vectors, every knob both ways, and anything at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modules.schema.errors import BadRequest
+from modules.schema.infotext import Infotext, parse, quote, read_json, split_title, to_request, write, write_json
+from modules.schema.knob import Knob, knobs
+from modules.schema.request import GenerationRequest
+from modules.version import VERSION
+
+KNOBS = knobs(GenerationRequest)
+TAIL = "Steps: 9, Sampler: Euler, CFG scale: 1, Seed: 7"
+THREE = {"Steps": "9", "Sampler": "Euler", "CFG scale": "1", "Seed": "7"}
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "negative", "params"),
+    [
+        (
+            "a cat\nNegative prompt: blur\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x768",
+            "a cat",
+            "blur",
+            {"Steps": "20", "Sampler": "Euler a", "CFG scale": "7", "Seed": "1", "Size-1": "512", "Size-2": "768"},
+        ),
+        ("a cat\nSteps: 20, Seed: 5", "a cat\nSteps: 20, Seed: 5", "", {}),
+        (
+            "line one\n\n  line three  \nNegative prompt: bad,\nworse: thing\n"
+            "Steps: 8, Sampler: DPM++ 2M, Schedule type: Karras",
+            "line one\n\nline three",
+            "bad,\nworse: thing",
+            {"Steps": "8", "Sampler": "DPM++ 2M", "Schedule type": "Karras"},
+        ),
+        (
+            'sign that says "Steps: 3, Seed: 4, Size: 5"\nSteps: 9, Sampler: Euler, CFG scale: 1, Seed: 7, Size: 8x8',
+            'sign that says "Steps: 3, Seed: 4, Size: 5"',
+            "",
+            {**THREE, "Size-1": "8", "Size-2": "8"},
+        ),
+        # Here A1111 swallows the last line of the poem; none of its keys is one that any program writes.
+        (
+            "I write\nmy words: one, your words: two, our words: three",
+            "I write\nmy words: one, your words: two, our words: three",
+            "",
+            {},
+        ),
+        (
+            'x\nSteps: 9, Sampler: Euler, Seed: 7, Hires prompt: "a, \\"b\\"\\nc", '
+            'Lora hashes: "foo: 1a2b3c4d5e6f, bar: 0011"',
+            "x",
+            "",
+            {
+                "Steps": "9",
+                "Sampler": "Euler",
+                "Seed": "7",
+                "Hires prompt": 'a, "b"\nc',
+                "Lora hashes": "foo: 1a2b3c4d5e6f, bar: 0011",
+            },
+        ),
+        (
+            "x\nSteps: 9, Sampler: Euler, Seed: 7, Tiling: True, Pad conds, Empty: , K: v",
+            "x",
+            "",
+            {"Steps": "9", "Sampler": "Euler", "Seed": "7", "Tiling": "True"},
+        ),
+        (f'x\n{TAIL}, Note: "unterminated, Foo: bar', "x", "", {**THREE, "Note": '"unterminated', "Foo": "bar"}),
+        (f'x\n{TAIL}, Path: "C:\\\\a, b"', "x", "", {**THREE, "Path": "C:\\a, b"}),
+        # A1111 cuts an object at its first comma; whole, it is of use, and nothing after it changes.
+        (
+            f'x\n{TAIL}, Hashes: {{"model": "abc", "vae": "def"}}, Model: m',
+            "x",
+            "",
+            {**THREE, "Hashes": '{"model": "abc", "vae": "def"}', "Model": "m"},
+        ),
+        (f"poem\nNegative prompt: a\nNegative prompt: b\n{TAIL}", "poem", "a\nb", THREE),
+        # One-letter keys and keys with dots are passed over, as in A1111: there they are never written.
+        (f"x\n{TAIL}, A: 5, AB: 6, A.B: 7, A.BC: 8, é key: 1", "x", "", {**THREE, "AB": "6", "é key": "1"}),
+        (f"a\r\nNegative prompt: b\r\n{TAIL}\r\n", "a", "b", THREE),
+        # Beyond the vectors: other programs' lists, doubtful quotes, texts without a prompt.
+        (f'x\n{TAIL}, Civitai resources: [{{"a": [1, 2]}}, 3], Model: m', "x", "",
+         {**THREE, "Civitai resources": '[{"a": [1, 2]}, 3]', "Model": "m"}),
+        (f"x\n{TAIL}, Odd: {{a, Model: m", "x", "", {**THREE, "Odd": "{a", "Model": "m"}),
+        (f'x\n{TAIL}, Note: "a" b, Model: m', "x", "", {**THREE, "Note": '"a" b', "Model": "m"}),
+        (f'x\n{TAIL}, Note: "\\q", Model: m', "x", "", {**THREE, "Note": '"\\q"', "Model": "m"}),
+        (f"Negative prompt: b\n{TAIL}", "", "b", THREE),
+        (TAIL, "", "", THREE),
+        ("", "", "", {}),
+        ("(Steps: 3), Seed: 4, Size: 5, Model: x", "(Steps: 3), Seed: 4, Size: 5, Model: x", "", {}),
+        ("x\nPostprocess upscale by: 4, Postprocess upscaler: Lanczos, Postprocess crop: no", "x", "",
+         {"Postprocess upscale by": "4", "Postprocess upscaler": "Lanczos", "Postprocess crop": "no"}),
+    ],
+)  # fmt: skip
+def test_read_vectors(text: str, prompt: str, negative: str, params: dict[str, str]) -> None:
+    assert parse(text) == Infotext(prompt, negative, params)
+
+
+@given(st.text(alphabet='ab:,"\\{}[]() \n1x', max_size=80))
+def test_reading_anything_never_fails(text: str) -> None:
+    base = GenerationRequest()
+    for whole in (text, f"x\n{TAIL}, {text}"):
+        to_request(parse(whole), base)
+
+
+@pytest.mark.parametrize("piece", ['ab: "x, ', "ab: {[, ", "a ", 'ab: "\\', "ab: [1, ", "ab: " + "[" * 9000])
+def test_long_hostile_lines_are_read(piece: str) -> None:
+    assert parse(f"{TAIL}, " + piece * 2000).params["Steps"] == "9"
+
+
+# Writing
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("a", "a"),
+        ("a, b", '"a, b"'),
+        ("x:y", '"x:y"'),
+        ("l1\nl2", '"l1\\nl2"'),
+        ('say "hi"', 'say "hi"'),
+        ('say "hi", ok', '"say \\"hi\\", ok"'),
+        ("été: 1", '"été: 1"'),
+        (r"C:\dir", r'"C:\\dir"'),
+        (7.0, "7.0"),
+        (True, "True"),
+        # Raw it would come back without its quotes.
+        ('"hi"', r'"\"hi\""'),
+        (" a", '" a"'),
+    ],
+)
+def test_write_vectors(value: object, written: str) -> None:
+    assert quote(value) == written
+
+
+def test_whole_text() -> None:
+    request = GenerationRequest(
+        prompt="a fox\n<lora:x:1>",
+        negative_prompt="blur",
+        checkpoint="dir/art.v2.safetensors [0123456789]",
+        vae="mse.pt",
+        clip_skip=2,
+        sampler="Euler a",
+        seed=5,
+        subseed=6,
+        subseed_strength=0.5,
+        seed_resize_from_w=64,
+        seed_resize_from_h=32,
+        ensd=31337,
+        rng="NV",
+        tiling=True,
+        s_min_uncond=0.5,
+        width=128,
+        height=256,
+    )
+    facts = {
+        "VAE hash": "aaaaaaaaaa",
+        "User": "me",
+        "Device": "cpu: 1",
+        "Model hash": "0123456789",
+        "Model": "art.v2",
+    }
+    assert write(request, facts) == (
+        "a fox\n<lora:x:1>\nNegative prompt: blur\n"
+        "Steps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7.0, Seed: 5, Size: 128x256, "
+        "Model hash: 0123456789, Model: art.v2, VAE hash: aaaaaaaaaa, VAE: mse.pt, Variation seed: 6, "
+        "Variation seed strength: 0.5, Seed resize from: 64x32, Clip skip: 2, ENSD: 31337, RNG: NV, Tiling: True, "
+        f'NGMS: 0.5, Device: "cpu: 1", Version: webui {VERSION}, User: me'
+    )
+    assert write(request, {}).count("Model hash: 0123456789, Model: art.v2, ") == 1
+
+
+def test_plain_text_has_only_what_a1111_always_writes() -> None:
+    assert write(GenerationRequest(prompt="a", seed=1, rng="GPU"), {"Version": None}) == (
+        "a\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Automatic, CFG scale: 7.0, Seed: 1, Size: 512x512"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "written"),
+    [
+        ({"subseed": 9}, "Variation seed", False),
+        ({"seed_resize_from_w": 64}, "Seed resize from", False),
+        ({"emphasis": "No norm"}, "Emphasis", False),
+        ({"emphasis": "No norm", "prompt": "(a)"}, "Emphasis", True),
+        ({"emphasis": "Ignore", "negative_prompt": "[a]"}, "Emphasis", True),
+        ({"emphasis": "None", "prompt": "a BREAK b"}, "Emphasis", True),
+        ({"ensd": 1, "sampler": "Euler"}, "ENSD", False),
+        ({"ensd": 1, "sampler": "Euler a", "eta": 0}, "ENSD", False),
+        ({"ensd": 1, "sampler": "Euler a"}, "ENSD", True),
+        ({"eta": 1}, "Eta", False),
+        ({"eta": 0.5}, "Eta", True),
+        ({"vae": "None"}, "VAE", False),
+        ({"clip_skip": 1}, "Clip skip", False),
+        ({"rng": "CPU"}, "RNG", True),
+        ({"rng": "GPU"}, "RNG", False),
+    ],
+)
+def test_presence(changes: dict[str, Any], key: str, written: bool) -> None:
+    assert (f"{key}: " in write(GenerationRequest(**changes), {})) is written
+
+
+def test_own_version_is_not_taken_for_an_old_a1111() -> None:
+    assert f"Version: webui {VERSION}" in write(GenerationRequest(), {})
+
+
+@pytest.mark.parametrize(
+    ("title", "parts"),
+    [
+        ("dir/a.b.safetensors [0123456789]", ("a.b", "0123456789")),
+        ("a.ckpt", ("a", None)),
+        ("a [v2]", ("a [v2]", None)),
+        ("dir\\a", ("a", None)),
+    ],
+)
+def test_split_title(title: str, parts: tuple[str, str | None]) -> None:
+    assert split_title(title) == parts
+
+
+# Both ways
+
+# What must be set for a knob to act at all, and so to be written.
+COMPANIONS: dict[str, dict[str, Any]] = {
+    "subseed": {"subseed_strength": 0.5},
+    "seed_resize_from_w": {"seed_resize_from_h": 64},
+    "seed_resize_from_h": {"seed_resize_from_w": 64},
+    "emphasis": {"prompt": "(a)"},
+    "ensd": {"sampler": "Euler a"},
+}
+NOT_IN_TEXT = ("batch_count", "batch_size")
+
+
+def _other(knob: Knob) -> Any:
+    """A value that is not the default."""
+    if knob.choices:
+        return next(choice for choice in knob.choices if choice != knob.default)
+    if knob.kind is bool:
+        return not knob.default
+    if knob.kind is str:
+        return 'odd, "name": 1'
+    low, high = knob.minimum or 0, knob.maximum if knob.maximum is not None else 100
+    return next(
+        v for v in (low + 16, low + 0.25, high) if v not in (knob.default, 1) and knob.kind(v) == v and v <= high
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in KNOBS if name not in NOT_IN_TEXT])
+def test_every_knob_survives_the_text(name: str) -> None:
+    request = GenerationRequest(**{**COMPANIONS.get(name, {}), name: _other(KNOBS[name])})
+    read, notices = to_request(parse(write(request, {})), GenerationRequest())
+    assert getattr(read, name) == getattr(request, name) != KNOBS[name].default
+    assert (read, notices) == (request, [])
+
+
+@pytest.mark.parametrize("name", KNOBS)
+def test_every_knob_survives_the_json(name: str) -> None:
+    request = GenerationRequest(**{name: _other(KNOBS[name])})
+    assert read_json(write_json(request, {})).request == request
+
+
+@pytest.mark.parametrize("name", [name for name in KNOBS if name not in NOT_IN_TEXT])
+def test_what_a_text_lacks_is_not_left_from_the_form(name: str) -> None:
+    """A picture with the default of a knob is read as that, whatever the form shows."""
+    base = GenerationRequest(**{**COMPANIONS.get(name, {}), name: _other(KNOBS[name])})
+    request = GenerationRequest(prompt="x", checkpoint="model")
+    assert to_request(parse(write(request, {})), base)[0] == request
+
+
+LINES = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20).map(str.strip)
+PROMPTS = st.lists(LINES, max_size=3).map("\n".join).map(str.strip)
+
+
+def _values(knob: Knob) -> st.SearchStrategy[Any]:
+    if knob.choices:
+        return st.sampled_from(knob.choices)
+    if knob.kind is bool:
+        return st.booleans()
+    low, high = knob.minimum, knob.maximum
+    if knob.kind is int:
+        return st.integers(int(low or 0), int(high or 0))
+    if knob.kind is float:
+        return st.floats(low, high)
+    return LINES.filter(bool)
+
+
+WITHOUT_RULE = [
+    name
+    for name in KNOBS
+    if name not in (*NOT_IN_TEXT, *COMPANIONS, "prompt", "negative_prompt", "eta", "checkpoint", "vae")
+]
+REQUESTS = st.fixed_dictionaries({name: _values(KNOBS[name]) for name in WITHOUT_RULE}).map(
+    lambda values: GenerationRequest(**values)
+)
+
+
+@given(REQUESTS)
+@settings(max_examples=60, deadline=None)
+def test_any_request_survives_the_text(request_: GenerationRequest) -> None:
+    read, notices = to_request(parse(write(request_, {})), GenerationRequest())
+    assert (read, notices) == (request_, [])
+
+
+@given(PROMPTS, PROMPTS)
+@settings(deadline=None)
+def test_any_prompt_survives(prompt: str, negative: str) -> None:
+    request = GenerationRequest(prompt=prompt, negative_prompt=negative)
+    assert read_json(write_json(request, {})).request == request
+    if "Negative prompt:" not in prompt + negative:
+        text = parse(write(request, {}))
+        assert (text.prompt, text.negative_prompt) == (prompt, negative)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40))
+def test_any_value_survives(value: str) -> None:
+    params = parse(write(GenerationRequest(), {"Some key": value})).params
+    if "Some key" in params:
+        assert params["Some key"] == value
+    else:
+        assert f"{params['Some key-1']}x{params['Some key-2']}" == value
+
+
+# To a request
+
+
+def _read(line: str, base: GenerationRequest | None = None) -> tuple[GenerationRequest, list[str]]:
+    return to_request(parse(f"a cat\nNegative prompt: dog\n{TAIL}, {line}"), base or GenerationRequest())
+
+
+def test_a_text_of_a1111() -> None:
+    request, notices = _read("Size: 512x768, Model hash: 6CE0161689, Model: v1-5-pruned, Version: v1.10.1")
+    assert notices == []
+    assert request == GenerationRequest(
+        prompt="a cat", negative_prompt="dog", steps=9, sampler="Euler", cfg_scale=1, seed=7, width=512, height=768,
+        checkpoint="v1-5-pruned [6ce0161689]", rng="GPU",
+    )  # fmt: skip
+
+
+def test_what_a_text_lacks_and_cannot_mean() -> None:
+    base = GenerationRequest(
+        steps=33, checkpoint="mine", width=640, batch_count=3, batch_size=2, rng="NV", clip_skip=2
+    )
+    request, _ = to_request(parse("x\nSampler: Euler, CFG scale: 3, Seed: 4"), base)
+    assert (request.steps, request.checkpoint, request.width) == (33, "mine", 640)
+    assert (request.batch_count, request.batch_size) == (3, 2)
+    assert (request.rng, request.clip_skip, request.scheduler) == ("GPU", 1, "Automatic")
+
+
+def test_a_text_without_parameters_replaces_the_prompts_only() -> None:
+    base = GenerationRequest(prompt="old", negative_prompt="old", steps=33, rng="NV")
+    assert to_request(parse("a cat"), base) == (base.replace(prompt="a cat", negative_prompt=""), [])
+
+
+@pytest.mark.parametrize(
+    ("line", "sampler", "scheduler"),
+    [
+        ("Sampler: DPM++ 2M Karras", "DPM++ 2M", "Automatic"),
+        ("Sampler: Euler Karras", "Euler", "Karras"),
+        ("Sampler: DPM++ 2M, Schedule type: Exponential", "DPM++ 2M", "Exponential"),
+        ("Sampler: k_euler_ancestral, Schedule type: sgm_uniform", "Euler a", "SGM Uniform"),
+        ("Sampler: dpm++ 2m, Schedule type: karras", "DPM++ 2M", "Karras"),
+    ],
+)
+def test_samplers(line: str, sampler: str, scheduler: str) -> None:
+    request, notices = _read(line)
+    assert (request.sampler, request.scheduler, notices) == (sampler, scheduler, [])
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value", "notice"),
+    [
+        ("Steps: 99999", "steps", 1000, "Steps 99999 is out of bounds; 1000 is used."),
+        ("CFG scale: -3", "cfg_scale", 0, "CFG scale -3 is out of bounds; 0 is used."),
+        ("Clip skip: many", "clip_skip", 1, "Clip skip 'many' was not taken from the text: it is not a number."),
+        ("CFG scale: nan", "cfg_scale", 7, "CFG scale 'nan' was not taken from the text: it is not a number."),
+        ("Steps: 1e999", "steps", 20, "Steps '1e999' was not taken from the text: it is not a number."),
+        ("Seed: " + "9" * 5000, "seed", -1, f"Seed '{'9' * 40}' was not taken from the text: it is not a number."),
+        ("Steps: 12.0", "steps", 12, None),
+        ("Tiling: perhaps", "tiling", False,
+         "Tiling 'perhaps' was not taken from the text: it is neither True nor False."),
+        ("RNG: TPU", "rng", "CPU", "RNG 'TPU' was not taken from the text: it is none of GPU, CPU, NV."),
+        ("RNG: nv", "rng", "NV", None),
+        ("Sampler: Foo", "sampler", "DPM++ 2M",
+         "Sampler 'Foo' was not taken from the text: there is no sampler of that name."),
+        ("Size: 9x99999", "height", 8192, "Size 99999 is out of bounds; 8192 is used."),
+        ("Size: big", "width", 512, "Size 'big' was not taken from the text: it is not of the form WIDTHxHEIGHT."),
+        ("Hires upscale: 2, Hires upscaler: Latent, Mask: 1x2", "steps", 9,
+         "These parts of the text are not used here: Hires upscale, Hires upscaler, Mask."),
+        ('Lora hashes: "a: b", Version: v1.9.0, User: me, TI hashes: x', "steps", 9, None),
+    ],
+)  # fmt: skip
+def test_odd_values_are_told(line: str, field: str, value: Any, notice: str | None) -> None:
+    request, notices = _read(line)
+    assert getattr(request, field) == value
+    assert (notice in notices) if notice else notices == []
+    assert all(sentence.endswith(".") for sentence in notices)
+
+
+@pytest.mark.parametrize(
+    ("line", "downcast"),
+    [
+        ("Version: v1.6.0", True),
+        ("Version: v1.7.0-224-gabcdef12", True),
+        ("Version: v1.7.0-225-gabcdef12", False),
+        ("Version: v1.7.0", True),
+        ("Version: 1.8.0", False),
+        ("Version: v1.6.0, Downcast alphas_cumprod: False", False),
+        ("Version: f2.0.1v1.10.1", False),
+        (f"Version: webui {VERSION}", False),
+        ("Foo: bar", False),
+    ],
+)
+def test_old_versions(line: str, downcast: bool) -> None:
+    assert _read(line)[0].downcast_alphas_cumprod is downcast
+
+
+def test_size_like_names_survive() -> None:
+    request = GenerationRequest(checkpoint="512x768")
+    assert to_request(parse(write(request, {})), GenerationRequest())[0].checkpoint == "512x768"
+
+
+# JSON
+
+
+def test_json_holds_every_field_with_its_default() -> None:
+    data = json.loads(write_json(GenerationRequest(), {"Model": "m", "size": (1, 2)}))
+    assert set(data["request"]) == set(GenerationRequest.model_fields)
+    assert (data["format"], data["schema"], data["version"]) == ("webui-request", 1, VERSION)
+    assert data["facts"] == {"Model": "m", "size": [1, 2]}
+
+
+def test_json_keeps_what_the_text_cannot() -> None:
+    request = GenerationRequest(
+        prompt="a\nNegative prompt: not one\n b ", negative_prompt=" x\n", batch_count=3, eta=1
+    )
+    exact = read_json(write_json(request, {"Model": "m"}))
+    assert (exact.request, exact.facts, exact.notices) == (request, {"Model": "m"}, [])
+
+
+def test_json_of_a_newer_version() -> None:
+    data = json.loads(write_json(GenerationRequest(steps=7), {}))
+    data["schema"], data["version"] = 2, "9.9"
+    data["request"] |= {"warp": 1, "cfg_scale": "no number"}
+    exact = read_json(json.dumps(data))
+    assert exact.request == GenerationRequest(steps=7)
+    assert len(exact.notices) == 3
+    assert "newer version (9.9)" in exact.notices[0]
+    assert "warp" in exact.notices[1] and "cfg_scale" in exact.notices[2]
+
+
+def test_json_of_an_older_version_takes_defaults() -> None:
+    data = json.loads(write_json(GenerationRequest(steps=7, tiling=True), {}))
+    del data["request"]["tiling"]
+    exact = read_json(json.dumps(data))
+    assert (exact.request, exact.notices) == (GenerationRequest(steps=7), [])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "7", '{"format": "other"}', '{"format": "webui-request"}', "[" * 99_999]
+)
+def test_other_json_is_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(BadRequest, match=r"exact parameters .*\.$"):
+        read_json(text)
