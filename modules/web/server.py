@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.schema.errors import SetupError
 from modules.schema.settings import Settings
@@ -21,6 +24,8 @@ from modules.web.api.options import Options
 from modules.web.gate import Gate
 from modules.web.guard import Guard
 
+_LOG = logging.getLogger(__name__)
+_NEXT_PORTS = 20
 _SHUTDOWN_SECONDS = 3
 
 
@@ -52,11 +57,15 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     return server
 
 
-def serve(app: App, settings: Settings) -> None:
-    """Serve until the process is told to stop (Ctrl+C, SIGTERM). A port that is taken is a SetupError."""
-    with listen(settings.server_name, settings.port) as listener:
+def serve(app: App, settings: Settings, *, announce: Callable[[str], None] = _LOG.info) -> None:
+    """Serve until the process is told to stop (Ctrl+C, SIGTERM). `announce` gets the address as soon as it answers.
+
+    A port that was asked for and is taken is a SetupError; when none was asked for, the next free one is taken.
+    """
+    with listen(settings.server_name, settings.port, fixed="port" in settings.model_fields_set) as listener:
+        address = _address(settings.server_name, listener)
         config = uvicorn.Config(
-            create_server(app),
+            _announced(create_server(app), lambda: announce(address)),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -65,18 +74,53 @@ def serve(app: App, settings: Settings) -> None:
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises SetupError."""
+def listen(host: str, port: int, *, fixed: bool) -> socket.socket:
+    """A listening socket on `host`; without `fixed` on the first free port from `port` on. Raises SetupError."""
+    ports = [port] if fixed or port == 0 else range(port, min(port + _NEXT_PORTS, 65536))
+    for candidate in ports:
+        try:
+            return _bound(host, candidate)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SetupError(
+                    f"The server cannot listen on {host}:{candidate} ({error.strerror}); choose another "
+                    "--server-name or --port."
+                ) from error
+    tried = f"Port {port} is" if fixed else f"The ports {ports[0]} to {ports[-1]} are"
+    raise SetupError(
+        f"{tried} in use, perhaps by another start of this program; end that one, or choose another --port."
+    )
+
+
+def _bound(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         if sys.platform != "win32":  # there it would let two servers share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise SetupError(
-            f"The server cannot listen on {host}:{port} ({error.strerror}); end what uses it, or choose another port "
-            "with --port."
-        ) from error
+        raise
     return listener
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    """What to type into a browser on this machine."""
+    name = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+    shown = f"[{name}]" if ":" in name else name
+    return f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _announced(app: ASGIApp, announce: Callable[[], None]) -> ASGIApp:
+    """`app`, which calls `announce` when it has started: from then on requests are answered."""
+
+    async def announced(scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                announce()
+
+        await app(scope, receive, told if scope["type"] == "lifespan" else send)
+
+    return announced
