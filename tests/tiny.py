@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,11 @@ def tiny_networks(
 
 def tiny_tensors(*, ema: bool = False, inpaint: bool = False, seed: int = 0) -> dict[str, Tensor]:
     """The tensors of a tiny checkpoint in the original layout; `ema` adds averaged weights (half of the others)."""
+    return dict(_tensors(ema, inpaint, seed))
+
+
+@cache
+def _tensors(ema: bool, inpaint: bool, seed: int) -> dict[str, Tensor]:
     unet, vae, text = tiny_networks(inpaint=inpaint, seed=seed)
     unet_map = unet_keymap(UnetShape(9 if inpaint else 4, 4, (32, 64), 1, (True, False), 64, False))
     vae_map = vae_keymap(VaeShape(3, 4, (32, 32, 32, 32), 1))

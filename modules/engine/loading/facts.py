@@ -104,7 +104,7 @@ def prediction(facts: Facts, family: Family) -> str:
     named = facts.top.get("prediction_type")
     if named is None:
         return family.prediction
-    if named not in PREDICTIONS:
+    if not isinstance(named, str) or named not in PREDICTIONS:
         raise Mismatch(f"names the prediction type {named!r}; known are epsilon and v")
     return PREDICTIONS[named]
 

@@ -87,14 +87,13 @@ class LoadedModel:
 
     def _decode_exactly(self, scaled: Tensor, pictures: list[Tensor], broken: list[int]) -> None:
         """Replace the `broken` ones of `pictures`, decoding in fp32 with a copy of the autoencoder."""
-        hint = "choose another VAE"
-        if self.vae_dtype == torch.float32:
-            raise NotANumber(f"The VAE gave values that are no numbers even in fp32; {hint}.")
-        exact = _plain_copy(self.vae).float()
+        again = self.vae_dtype != torch.float32
+        exact = plain_copy(self.vae).float() if again else self.vae
         for k in broken:
-            pictures[k] = _decode(exact, scaled[k : k + 1], torch.float32)
+            if again:
+                pictures[k] = _decode(exact, scaled[k : k + 1], torch.float32)
             if not torch.isfinite(pictures[k]).all():
-                raise NotANumber(f"The VAE gave values that are no numbers even in fp32; {hint}.")
+                raise NotANumber("The VAE gave values that are no numbers even in fp32; choose another VAE.")
 
     @torch.no_grad()
     def preview_rgb(self, x0: Tensor) -> Tensor:
@@ -128,7 +127,7 @@ def _decode(vae: AutoencoderKL, latent: Tensor, dtype: torch.dtype) -> Tensor:
     return vae.decode(latent.to(dtype), return_dict=False)[0].float()
 
 
-def _plain_copy(vae: AutoencoderKL) -> AutoencoderKL:
+def plain_copy(vae: AutoencoderKL) -> AutoencoderKL:
     """A copy whose packed layers are plain ones, which can change their number format."""
     packed = (layer for layer in vae.modules() if isinstance(layer, PackedConv2d | PackedLinear))
     return copy.deepcopy(vae, {id(layer): layer.plain() for layer in packed})

@@ -81,6 +81,8 @@ def open_tensors(path: Path) -> TensorFile:
     if head[8:9] == b"{":
         return Safetensors(path)
     if head.startswith((b"PK\x03\x04", b"\x80")):
+        if path.suffix == ".safetensors":
+            raise ModelFileError(f"{path.name} is no safetensors file but a pickle; name it .ckpt to load it as one.")
         return Pickled(path)
     raise ModelFileError(f"{path.name} is neither a safetensors file nor a pickled checkpoint; download it again.")
 
