@@ -215,7 +215,7 @@ def test_adaptive_sampling_is_to_be_done_singly() -> None:
 @pytest.mark.parametrize("prediction", ["epsilon", "v"])
 @pytest.mark.parametrize("sampler", SAMPLERS.labels())
 def test_the_whole_way_through_a_network(sampler: str, prediction: str) -> None:
-    """Network, prediction type, guidance and sampler together: the prompt shifts a Gaussian, guidance doubles that."""
+    """Network, prediction, guidance and sampler together: the prompt shifts a Gaussian, guidance doubles that."""
     data = Gaussian(0.2, 0.4)
 
     def network(x: Tensor, t: Tensor, cross: Tensor) -> Tensor:
