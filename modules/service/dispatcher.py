@@ -290,8 +290,8 @@ def _status_after(death: Death, log_file: Path) -> EngineStatus:
     words = f" Its last words: {death.last_words}." if death.last_words else ""
     return EngineStatus(
         "stopped",
-        f"The engine could not be started ({death.cause}).{words} The file {log_file} has the details; press Generate "
-        "to try again.",
+        f"The engine could not be started ({death.cause}).{words} The file {log_file} has the details; press "
+        "Generate to try again.",
     )
 
 

@@ -145,10 +145,8 @@ class Pictures:
             saved = self._outputs.save(done.pixels, done.width, done.height, request, facts, place=place)
         except (OSError, UserError) as error:
             log.warning("picture %d of job %s could not be saved: %s", done.index, job.id, error)
-            notice = Notice(
-                f"{error} The picture is not lost: it is kept for a day, save it from the page.", "warning"
-            )
-            return [notice, *self._keep(job, done, request, facts)]
+            kept = self._keep(job, done, request, facts)
+            return kept if job.id in self._warned else [self._warning(job, error), *kept]
         return [self._saved(job, done, saved.name, saved.path, saved.infotext)]
 
     def _warning(self, job: Job, error: Exception) -> Notice:
