@@ -124,11 +124,11 @@ export class Form {
     this.#edited(field);
   }
 
-  #tell(names) {
-    for (const listener of this.#listeners) listener(names);
+  #tell(names, chosen = true) {
+    for (const listener of this.#listeners) listener(names, chosen);
   }
 
-  /** Call `listener(names)` after any change. */
+  /** Call `listener(names, chosen)` after any change; `chosen` is false where nobody asked for it. */
   onChange(listener) {
     this.#listeners.push(listener);
   }
@@ -145,12 +145,12 @@ export class Form {
     return this.#fields.get(name).value;
   }
 
-  /** Set many fields; names that the form does not have are left out. */
-  fill(values) {
+  /** Set many fields; names that the form does not have are left out. `chosen`: somebody asked for these values. */
+  fill(values, chosen = true) {
     const known = Object.keys(values).filter((name) => this.#fields.has(name));
     for (const name of known) this.#fields.get(name).value = values[name];
     this.blame(null);
-    this.#tell(known);
+    this.#tell(known, chosen);
   }
 
   reset(names) {
@@ -162,7 +162,7 @@ export class Form {
     const field = this.#fields.get(name);
     const follows = !field.changed;
     field.default = value;
-    if (follows) this.fill({ [name]: value });
+    if (follows) this.fill({ [name]: value }, false);
   }
 
   values() {

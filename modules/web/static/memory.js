@@ -25,16 +25,19 @@ async function remote() {
 // The server's copy is a convenience: when it cannot be written now, the browser's is there.
 const send = later((kept) => post("form", kept).catch(() => {}), 600);
 
-/** Fill the form with the newer of the two copies, then keep both up to date. */
+/** Fill the form with the newer of the two copies, then keep both up to date with what is chosen from now on. */
 export async function remember(form) {
   const here = local();
-  form.fill(here.values);
-  form.onChange(() => {
+  form.fill(here.values, false);
+  let edited = false;
+  form.onChange((_names, chosen) => {
+    if (!chosen) return;
+    edited = true;
     // The checkpoint is kept even when it is the selected one: another person may select another.
     const kept = { saved: Date.now(), values: { ...form.changes(), checkpoint: form.get("checkpoint") } };
     localStorage.setItem(KEY, JSON.stringify(kept));
     send(kept);
   });
   const there = await remote();
-  if (there.saved > local().saved) form.fill(there.values);
+  if (there.saved > here.saved && !edited) form.fill(there.values, false);
 }

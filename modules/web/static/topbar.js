@@ -50,7 +50,7 @@ export class ModelBar {
     field.default = selected;
     options(field, lists.checkpoints.map(checkpointOption));
     options(this.#form.field("vae"), lists.vaes.map((name) => new Option(name, name)));
-    this.#form.fill({ checkpoint: this.#find(chosen)?.name ?? chosen });
+    this.#form.fill({ checkpoint: this.#find(chosen)?.name ?? chosen }, false);
   }
 
   // A picture names its checkpoint by title, old ones by stem or hash.
@@ -61,7 +61,7 @@ export class ModelBar {
 
   #useFileName() {
     const entry = this.#find(this.#form.get("checkpoint"));
-    if (entry && entry.name !== this.#form.get("checkpoint")) this.#form.fill({ checkpoint: entry.name });
+    if (entry && entry.name !== this.#form.get("checkpoint")) this.#form.fill({ checkpoint: entry.name }, false);
   }
 
   // Told to the server at once, so that the engine loads it while the prompt is being written.

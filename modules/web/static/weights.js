@@ -56,8 +56,8 @@ function insideOf(text, open, caret) {
 }
 
 function wordAt(text, caret) {
-  const before = /[^\s,.:;()[\]<>{}|]*$/.exec(text.slice(0, caret))[0].length;
-  const after = /^[^\s,.:;()[\]<>{}|]*/.exec(text.slice(caret))[0].length;
+  const before = /[^\s,.:;()[\]<>{}|\\]*$/.exec(text.slice(0, caret))[0].length;
+  const after = /^[^\s,.:;()[\]<>{}|\\]*/.exec(text.slice(caret))[0].length;
   return before + after ? { start: caret - before, end: caret + after } : null;
 }
 
@@ -69,12 +69,13 @@ function trimmed(text, start, end) {
 
 /** The brackets that already stand right around the target, and the weight they give. */
 function around(text, { start, end }) {
+  const opens = (at) => text[at] === "(" && text[at - 1] !== "\\";
   const number = /^:\s*(-?\d*\.?\d+)\s*\)/.exec(text.slice(end));
-  if (number && text[start - 1] === "(") {
+  if (number && opens(start - 1)) {
     return { from: start - 1, to: end + number[0].length, start, end, weight: Number(number[1]) };
   }
   let depth = 0;
-  while (text[start - depth - 1] === "(" && text[end + depth] === ")") depth++;
+  while (opens(start - depth - 1) && text[end + depth] === ")") depth++;
   return { from: start - depth, to: end + depth, start, end, weight: 1.1 ** depth };
 }
 

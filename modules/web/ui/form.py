@@ -74,7 +74,7 @@ def button(action: str, label: str, icon: str, *, text: bool = False) -> str:
 _ICONS: dict[str, str] = {
     "refresh": '<path d="M20 11a8 8 0 1 0-.7 4.5M20 4v7h-7"/>',
     "swap": '<path d="M7 4 3 8l4 4M3 8h14M17 20l4-4-4-4M21 16H7"/>',
-    "dice": '<rect x="4" y="4" width="16" height="16" rx="3"/><path d="M9 9h.01M15 9h.01M12 12h.01M9 15h.01M15 15h.01"/>',
+    "dice": '<rect x="4" y="4" width="16" height="16" rx="3"/><path d="M9 9h0M15 9h0M12 12h0M9 15h0M15 15h0"/>',
     "recycle": '<path d="M3 12a9 9 0 1 0 3-6.7L3 8M3 3v5h5M12 7v5l3 2"/>',
     "paste": '<path d="M12 4v11M7 11l5 5 5-5M5 20h14"/>',
     "clear": '<path d="m6 6 12 12M18 6 6 18"/>',
@@ -91,8 +91,8 @@ _ICONS: dict[str, str] = {
 def svg(icon: str) -> str:
     """A line icon of 24 units in the text's colour, hidden from screen readers."""
     return (
-        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.8" '
-        f'stroke-linecap="round" stroke-linejoin="round">{_ICONS[icon]}</svg>'
+        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" '
+        f'stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round">{_ICONS[icon]}</svg>'
     )
 
 
@@ -118,11 +118,11 @@ def _number(knob: Knob, described: str, slider: bool) -> str:
     Wide ranges (seeds) get neither slider nor arrows: their digits would be lost in a JavaScript number.
     """
     if _wide(knob):
-        return f'<input type="text" inputmode="numeric" class="number" {described} autocomplete="off" spellcheck="false">'
+        return f'<input type="text" inputmode="numeric" {described} autocomplete="off" spellcheck="false">'
     bounds = _attribute("min", knob.minimum) + _attribute("max", knob.maximum)
     hint = ' placeholder="auto"' if knob.optional else ""
     arrows = _attribute("step", knob.step)
-    number = f'<input type="number" class="number" {described}{bounds}{arrows}{hint} autocomplete="off">'
+    number = f'<input type="number" {described}{bounds}{arrows}{hint} autocomplete="off">'
     if not slider or knob.soft_maximum is None or knob.minimum is None:
         return number
     ends = f'min="{knob.minimum:g}" max="{knob.soft_maximum:g}"{_attribute("step", knob.step)}'

@@ -10,8 +10,8 @@ def output_panel() -> str:
     return (
         '<section class="output" data-panel="output" aria-label="Pictures">'
         f"{_stage()}{_progress()}"
-        '<div class="thumbs" data-thumbs role="listbox" aria-label="Pictures of this job" aria-orientation="horizontal" '
-        "hidden></div>"
+        '<div class="thumbs" data-thumbs role="listbox" aria-label="Pictures of this job" '
+        'aria-orientation="horizontal" hidden></div>'
         f"{_facts()}</section>"
     )
 
@@ -22,7 +22,7 @@ def _stage() -> str:
         '<button type="button" class="picture" data-action="zoom" aria-label="Show the picture large" hidden>'
         '<img data-picture alt="" draggable="true"></button>'
         '<div class="idle" data-idle><p class="idle-title" data-idle-title>Your picture appears here</p>'
-        '<p data-idle-text>Write a prompt, then press Generate or <kbd>Ctrl</kbd> <kbd>Enter</kbd>.</p></div>'
+        "<p data-idle-text>Write a prompt, then press Generate or <kbd>Ctrl</kbd> <kbd>Enter</kbd>.</p></div>"
         "</div>"
     )
 

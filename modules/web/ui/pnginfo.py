@@ -21,8 +21,15 @@ def _markup() -> str:
         '<input type="file" id="pnginfo-file" accept="image/*" aria-label="Picture to read"></div>'
         '<div class="reading"><p class="problem" data-pnginfo-problem role="alert" hidden></p>'
         '<p class="reading-empty" data-pnginfo-empty>The text a picture was made from is shown here.</p>'
-        '<div data-pnginfo-result hidden><div class="actions">'
-        f'<button type="button" class="primary" data-action="send-txt2img">{svg("send")}<span>Send to txt2img</span></button>'
-        f'<button type="button" class="tool wide" data-action="copy-pnginfo">{svg("copy")}<span>Copy text</span></button>'
-        '</div><p class="hint" data-pnginfo-source></p><div class="infotext" data-pnginfo-text></div></div></div></section>'
+        f"{_result()}</div></section>"
+    )
+
+
+def _result() -> str:
+    send = f'class="primary" data-action="send-txt2img">{svg("send")}<span>Send to txt2img</span>'
+    copy = f'class="tool wide" data-action="copy-pnginfo">{svg("copy")}<span>Copy text</span>'
+    return (
+        "<div data-pnginfo-result hidden>"
+        f'<div class="actions"><button type="button" {send}</button><button type="button" {copy}</button></div>'
+        '<p class="hint" data-pnginfo-source></p><div class="infotext" data-pnginfo-text></div></div>'
     )

@@ -30,4 +30,8 @@ def _choice(name: str, extra: str = "") -> str:
     text = field(KNOBS[name], extra=extra)
     start = text.index("<input")
     end = text.index(">", start) + 1
-    return text[:start] + f'<select id="txt2img-{name}" aria-describedby="txt2img-{name}-help" autocomplete="off"></select>' + text[end:]
+    return (
+        text[:start]
+        + f'<select id="txt2img-{name}" aria-describedby="txt2img-{name}-help" autocomplete="off"></select>'
+        + text[end:]
+    )

@@ -37,8 +37,9 @@ def _prompt(knob: Knob, tools: str, *, rows: int) -> str:
     name = f"txt2img-{knob.name}"
     return (
         f'<div class="field prompt" data-knob="{knob.name}" data-kind="str" data-default=\'""\' '
-        f'data-label="{knob.label}"><div class="prompt-head"><label for="{name}" title="{knob.help}">{knob.label}</label>'
-        f'{tools}<output class="counter" data-counter for="{name}" aria-label="{knob.label}: tokens">0/75</output></div>'
+        f'data-label="{knob.label}"><div class="prompt-head">'
+        f'<label for="{name}" title="{knob.help}">{knob.label}</label>{tools}'
+        f'<output class="counter" data-counter for="{name}" aria-label="{knob.label}: tokens">0/75</output></div>'
         f'<div class="paper"><div class="mirror" data-mirror aria-hidden="true"></div>'
         f'<textarea id="{name}" rows="{rows}" aria-describedby="{name}-help" spellcheck="false" autocomplete="off">'
         f'</textarea></div><p class="chunks" data-chunks hidden></p>'
