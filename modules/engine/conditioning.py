@@ -13,11 +13,13 @@ from modules.engine.text.encode import encode_prompts
 from modules.prompts.chunks import chunk_prompt
 from modules.prompts.tokens import ClipTokenizer, load_tokenizer
 from modules.schema.request import GenerationRequest
+from modules.schema.samplers import SAMPLERS
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """`cond` and `uncond`: float32 [1, 77 k, D]; `uncond` is None where guidance does not use it (CFG scale 1)."""
+    """`cond` and `uncond`: float32 [1, 77 k, D]; `uncond` is None where guidance does not use it (CFG scale 1,
+    but for CFG++)."""
 
     cond: Tensor
     uncond: Tensor | None
@@ -30,7 +32,8 @@ def _tokenizer() -> ClipTokenizer:
 
 def encode_request(request: GenerationRequest, model: LoadedModel) -> Conditioning:
     """Prompt and negative prompt of `request` through the model's text encoder."""
-    texts = [request.prompt] if request.cfg_scale == 1.0 else [request.prompt, request.negative_prompt]
+    one_sided = request.cfg_scale == 1.0 and SAMPLERS.get(request.sampler).name != "ddim_cfgpp"
+    texts = [request.prompt] if one_sided else [request.prompt, request.negative_prompt]
     chunks = [
         chunk_prompt(text, _tokenizer(), emphasis=request.emphasis, comma_backtrack=request.comma_padding_backtrack)
         for text in texts

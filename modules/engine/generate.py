@@ -39,13 +39,15 @@ def generate(request: GenerationRequest, model: LoadedModel, *, previews_per_sec
     began = time.monotonic()
     request = request.replace(precision=PRECISION_NAMES[model.dtype])
     schedule = _training_schedule(model, request)
-    steps = plan(request, schedule)
-    pace = Pace(steps.total_steps, request.batch_count, request.batch_size)
+    steps = plan(request, schedule, table=model.family.ays_table)
+    together = 1 if steps.one_by_one else request.batch_size
+    pace = Pace(steps.total_steps, request.image_count, together)
     previews = Previews(model, previews_per_second)
     with tiled(model, request.tiling):
         words = encode_request(request, model)
-        for batch in range(request.batch_count):
-            command = yield from _draw_batch(request, batch, model, schedule, steps, words, pace, previews)
+        for first in range(0, request.image_count, together):
+            images = range(first, first + together)
+            command = yield from _draw_batch(request, images, model, schedule, steps, words, pace, previews)
             if command == "interrupt":
                 yield Finished("interrupted", time.monotonic() - began, pace.timings())
                 return
@@ -54,7 +56,7 @@ def generate(request: GenerationRequest, model: LoadedModel, *, previews_per_sec
 
 def _draw_batch(
     request: GenerationRequest,
-    batch: int,
+    images: range,
     model: LoadedModel,
     schedule: NoiseSchedule,
     steps: Plan,
@@ -62,23 +64,22 @@ def _draw_batch(
     pace: Pace,
     previews: Previews,
 ) -> Generator[Event, Command, Command]:
-    """One batch from noise to pictures; returns the command that ended it early, if one did."""
-    first = batch * request.batch_size
-    noise = _noise_of(request, first, model)
+    """The pictures `images` from noise to pixels; returns the command that ended them early, if one did."""
+    noise = _noise_of(request, images, model)
     denoise = denoiser(model.network, schedule, model.prediction, request.enable_quantization)
     guided = Guidance(
         denoise,
-        words.cond.expand(request.batch_size, -1, -1),
-        None if words.uncond is None else words.uncond.expand(request.batch_size, -1, -1),
+        words.cond.expand(len(images), -1, -1),
+        None if words.uncond is None else words.uncond.expand(len(images), -1, -1),
         request.cfg_scale,
         s_min_uncond=request.s_min_uncond,
         s_min_uncond_all=request.s_min_uncond_all,
         skip_early_cond=request.skip_early_cond,
-        total_calls=steps.total_steps * steps.sampler.calls_per_step,
+        total_calls=steps.total_calls,
     )
     command: Command = None
     latents: Tensor | None = None
-    pace.start_batch(batch)
+    pace.start_batch(images.start)
     command = yield pace.progress()
     with closing(run(steps, guided, start(steps, noise.initial()), noise)) as sampler:
         latents, command = yield from _follow(sampler, command, pace, previews)
@@ -86,7 +87,7 @@ def _draw_batch(
         return command
     partial = command is not None
     command = (yield pace.decoding()) or command
-    yield from _pictures(request, first, model, latents, partial)
+    yield from _pictures(request, images, model, latents, partial)
     pace.end_batch()
     return command
 
@@ -118,28 +119,28 @@ def _follow(
 
 
 def _pictures(
-    request: GenerationRequest, first: int, model: LoadedModel, latents: Tensor, partial: bool
+    request: GenerationRequest, images: range, model: LoadedModel, latents: Tensor, partial: bool
 ) -> Generator[Event, Command, None]:
     """Decode the batch and hand over its pictures, each with the request that gives it alone."""
     pixels, notices = model.decode(latents)
     for sentence in notices:
         yield Notice(sentence, "warning")
-    for offset, picture in enumerate(pixels.cpu()):
+    for index, picture in zip(images, pixels.cpu(), strict=True):
         height, width, _ = picture.shape
         yield ImageDone(
-            index=first + offset,
+            index=index,
             width=width,
             height=height,
-            request=request.for_image(first + offset).model_dump(mode="json"),
+            request=request.for_image(index).model_dump(mode="json"),
             facts=dict(model.info),
             partial=partial,
             pixels=picture.numpy().tobytes(),
         )
 
 
-def _noise_of(request: GenerationRequest, first: int, model: LoadedModel) -> NoiseStream:
-    """The noise of the batch whose first picture is `first`; each picture has its own generator."""
-    seeds = [request.image_seeds(first + k) for k in range(request.batch_size)]
+def _noise_of(request: GenerationRequest, images: range, model: LoadedModel) -> NoiseStream:
+    """The noise of `images`; each picture has its own generator."""
+    seeds = [request.image_seeds(index) for index in images]
     factor = model.family.latent_factor
     old = (request.seed_resize_from_w // factor, request.seed_resize_from_h // factor)
     return NoiseStream(

@@ -8,12 +8,13 @@ from modules.schema.events import Progress
 
 
 class Pace:
-    """Counts the steps of all batches of a job and makes its `Progress` events."""
+    """Counts the steps of all pictures of a job, `together` at a time, and makes its `Progress` events."""
 
-    def __init__(self, steps: int, batches: int, batch_size: int) -> None:
+    def __init__(self, steps: int, images: int, together: int) -> None:
         self._steps = steps
-        self._batches = batches
-        self._batch_size = batch_size
+        self._images = images
+        self._batches = images // together
+        self._together = together
         self._batch = 0
         self._step = 0
         self._mark = time.monotonic()
@@ -27,8 +28,9 @@ class Pace:
         """Time spent in steps so far."""
         return self._sampling
 
-    def start_batch(self, batch: int) -> None:
-        self._batch, self._step, self._mark = batch, 0, time.monotonic()
+    def start_batch(self, first: int) -> None:
+        """The batch of picture `first` (from 0) begins."""
+        self._batch, self._step, self._mark = first // self._together, 0, time.monotonic()
 
     def step(self, index: int, total: int) -> None:
         """Step `index` of `total` has just ended (an adaptive sampler learns its total as it goes)."""
@@ -56,8 +58,8 @@ class Pace:
         return Progress(
             step=self._step,
             steps=self._steps,
-            image=self._batch * self._batch_size + 1,
-            images=self._batches * self._batch_size,
+            image=self._batch * self._together + 1,
+            images=self._images,
             stage=stage,
             fraction=round((self._batch + 0.97 * part) / self._batches, 4),
             seconds_left=self._seconds_left(),
