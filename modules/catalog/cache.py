@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.schema.json_object import parse_object
+
 _log = logging.getLogger(__name__)
 _VERSION = 1
 
@@ -118,8 +120,4 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _decode(text: object) -> Facts | None:
-    try:
-        facts = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return facts if isinstance(facts, dict) else None
+    return parse_object(text) if isinstance(text, str) else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from modules.catalog.families_facts import Identity
 from modules.catalog.listing import DIFFUSERS_INDEX
 from modules.schema.errors import ModelFileError
+from modules.schema.json_object import parse_object
 
 _MAX_JSON = 2**20
 _WEIGHTS = (".safetensors", ".bin")
@@ -27,10 +27,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """A small JSON object from a file; {} where there is none or it is not one."""
     try:
         with path.open("rb") as file:
-            data = json.loads(file.read(_MAX_JSON + 1)[:_MAX_JSON])
-    except (OSError, ValueError, RecursionError):
+            return parse_object(file.read(_MAX_JSON)) or {}
+    except OSError:
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def read_folder(folder: Path) -> tuple[Identity, int | None]:
@@ -67,7 +66,8 @@ def _native_side(folder: Path, unet: dict[str, Any]) -> int | None:
     """The UNet's sample size in pixels: its latents times the VAE's reduction (2 for each level but one)."""
     sample = _positive(unet.get("sample_size"))
     levels = read_json_object(folder / "vae" / "config.json").get("block_out_channels")
-    factor = 2 ** (len(levels) - 1) if isinstance(levels, list) and 0 < len(levels) < 8 else 8
+    count = len(cast("list[object]", levels)) if isinstance(levels, list) else 0
+    factor = 2 ** (count - 1) if 0 < count < 8 else 8
     return sample * factor if sample else None
 
 

@@ -92,15 +92,15 @@ def _by_unet(shapes: Shapes) -> str:
     return "sd2" if linear else "sd1"
 
 
-def _family(shapes: Shapes) -> str:
+def _family(shapes: Shapes, names: _Names) -> str:
     for key, family in _FAMILY_BY_KEY:
         if key in shapes:
             return family
     if _REFINER_KEY in shapes:
         return "sd2" if shapes[_REFINER_KEY][:1] == (_SD2_TURBO_WIDTH,) else "sdxl-refiner"
-    if any(key.startswith("cond_stage_model.roberta.") for key in shapes):
+    if names.begin_with("cond_stage_model.roberta."):
         return "alt-diffusion"
-    if any(key.startswith("cond_stage_model.transformer.") for key in shapes):
+    if names.begin_with("cond_stage_model.transformer."):
         return "sd1"
     return _by_unet(shapes)
 
@@ -110,29 +110,33 @@ def identify(shapes: Shapes) -> Identity | None:
 
     `shapes`: every tensor's shape by name; an empty tuple where the shape is unknown.
     """
-    if not any(key.startswith(UNET) for key in shapes):
+    names = _Names(shapes)
+    if not names.begin_with(UNET):
         return None
     conv = shapes.get(INPUT_CONV, ())
     return Identity(
-        family=_family(shapes),
+        family=_family(shapes, names),
         input_channels=conv[1] if len(conv) == 4 else 4,
-        text_encoder=_any_prefix(shapes, "cond_stage_model.", "conditioner.", "text_encoders."),
-        vae=_any_prefix(shapes, VAE),
-        ema=_any_prefix(shapes, "model_ema."),
+        text_encoder=names.begin_with("cond_stage_model.", "conditioner.", "text_encoders."),
+        vae=names.begin_with(VAE),
+        ema=names.begin_with("model_ema."),
     )
 
 
-def _any_prefix(names: Iterable[str], *prefixes: str) -> bool:
-    return any(name.startswith(prefixes) for name in names)
+class _Names:
+    """All names in one text, one a line: a search through a thousand of them is then a single one."""
 
+    def __init__(self, names: Iterable[str]) -> None:
+        self._text = "\n" + "\n".join(names) + "\n"
 
-def _any_part(names: Iterable[str], *parts: str) -> bool:
-    return any(part in name for name in names for part in parts)
+    def begin_with(self, *prefixes: str) -> bool:
+        return any("\n" + prefix in self._text for prefix in prefixes)
 
+    def contain(self, *parts: str) -> bool:
+        return any(part in self._text for part in parts)
 
-def _any_name(names: Iterable[str], *wanted: str) -> bool:
-    known = set(names)
-    return any(name in known for name in wanted)
+    def include(self, *wanted: str) -> bool:
+        return any(f"\n{name}\n" in self._text for name in wanted)
 
 
 @dataclass(frozen=True)
@@ -178,16 +182,17 @@ _BARE_UNET_NAMES = (
 
 def kind_of(shapes: Shapes) -> Kind:
     """What kind of model a file with these tensors is."""
+    names = _Names(shapes)
     tests = (
-        (_any_part(shapes, *_LORA_PARTS) or _any_prefix(shapes, "lora_unet_", "lora_te"), LORA),
-        (_any_part(shapes, *_CONTROL_PARTS), CONTROLNET),
-        (_any_prefix(shapes, UNET), CHECKPOINT),
-        (_any_name(shapes, "decoder.conv_in.weight") or _any_prefix(shapes, VAE), VAE_FILE),
-        (_any_name(shapes, "emb_params", "clip_l", "clip_g", "string_to_param", "string_to_token"), EMBEDDING),
-        (_any_name(shapes, "activation_func", "layer_structure"), HYPERNETWORK),
-        (_any_name(shapes, *_BARE_UNET_NAMES), BARE_UNET),
-        (_any_part(shapes, "text_model.encoder.layers.", "transformer.resblocks."), TEXT_ENCODER),
-        (_any_name(shapes, *_UPSCALER_NAMES), UPSCALER),
+        (names.contain(*_LORA_PARTS) or names.begin_with("lora_unet_", "lora_te"), LORA),
+        (names.contain(*_CONTROL_PARTS), CONTROLNET),
+        (names.begin_with(UNET), CHECKPOINT),
+        (names.include("decoder.conv_in.weight") or names.begin_with(VAE), VAE_FILE),
+        (names.include("emb_params", "clip_l", "clip_g", "string_to_param", "string_to_token"), EMBEDDING),
+        (names.include("activation_func", "layer_structure"), HYPERNETWORK),
+        (names.include(*_BARE_UNET_NAMES), BARE_UNET),
+        (names.contain("text_model.encoder.layers.", "transformer.resblocks."), TEXT_ENCODER),
+        (names.include(*_UPSCALER_NAMES), UPSCALER),
     )
     found = next((kind for holds, kind in tests if holds), None)
     if found is not None:

@@ -84,8 +84,7 @@ def read_safetensors(name: str, file: BinaryIO, size: int) -> Header:
     try:
         entries = json.loads(file.read(length))
         metadata = _string_map(entries.pop("__metadata__", None) or {})
-        shapes = {str(key): _shape(entry) for key, entry in entries.items()}
-        end = max((_end(entry) for entry in entries.values()), default=0)
+        shapes, end = _tensors(entries)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError):
         raise ModelFileError(f"{name} has a damaged safetensors header: {_AGAIN}.") from None
     expected = 8 + length + end
@@ -100,19 +99,19 @@ def _string_map(data: dict[Any, Any]) -> dict[str, str]:
     return {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in data.items()}
 
 
-def _shape(entry: dict[str, Any]) -> tuple[int, ...]:
-    shape = tuple(int(n) for n in entry["shape"])
-    if any(n < 0 for n in shape) or len(shape) > 16:
-        raise ValueError(shape)
-    return shape
-
-
-def _end(entry: dict[str, Any]) -> int:
-    start, end = (int(n) for n in entry["data_offsets"])
-    # Packed formats may need less than a byte an element, never more than 16.
-    if not 0 <= start <= end or end - start > 16 * math.prod(_shape(entry)):
-        raise ValueError(entry)
-    return end
+def _tensors(entries: dict[str, dict[str, Any]]) -> tuple[dict[str, tuple[int, ...]], int]:
+    """(shapes by name, where the data ends); raises one of many errors for what cannot be true."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    last = 0
+    for name, entry in entries.items():
+        shape = tuple(map(int, entry["shape"]))
+        start, end = map(int, entry["data_offsets"])
+        # Packed formats may need less than a byte an element, never more than 16.
+        if min(shape, default=0) < 0 or len(shape) > 16 or not 0 <= start <= end <= start + 16 * math.prod(shape):
+            raise ValueError(name)
+        shapes[name] = shape
+        last = max(last, end)
+    return shapes, last
 
 
 def _megabytes(size: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickletools
 import struct
 from collections import deque
-from typing import IO, Any
+from typing import IO, Any, cast
 
 _MAX_OPCODES = 3_000_000
 _MAX_READ = 16 * 2**20
@@ -102,7 +102,7 @@ def _scan(file: IO[bytes], scanner: _Scanner | None) -> Any:
     """One pickle's opcodes through `scanner`; the first opcode's argument of those that have one."""
     first = None
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(_Bounded(file))):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(cast("IO[bytes]", _Bounded(file)))):
             if count > _MAX_OPCODES:
                 raise Malformed("its table of contents is too long")
             if first is None and opcode.name not in ("PROTO", "FRAME"):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from modules.schema.errors import BadRequest
+from modules.schema.json_object import parse_object
 from modules.schema.request import GenerationRequest
 from modules.version import VERSION
 
@@ -46,19 +47,22 @@ def read_json(text: str) -> Exact:
 
     Fields that this version does not know, or values that it refuses, are left out with a notice each.
     """
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise BadRequest("The exact parameters in the picture are damaged.") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("request"), dict):
+    data = parse_object(text)
+    if data is None:
+        raise BadRequest("The exact parameters in the picture are damaged.")
+    values, facts = _object(data.get("request")), _object(data.get("facts"))
+    if data.get("format") != FORMAT or values is None:
         raise BadRequest("The picture's exact parameters are of another program.")
     notices: list[str] = []
     schema = data.get("schema")
     if not isinstance(schema, int) or schema > SCHEMA:
         notices.append(f"The picture was made by a newer version ({data.get('version')}) of this program.")
-    facts = data.get("facts")
-    request = _request(data["request"], notices)
-    return Exact(request, facts if isinstance(facts, dict) else {}, notices)
+    request = _request(values, notices)
+    return Exact(request, facts or {}, notices)
+
+
+def _object(data: object) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else None
 
 
 def _request(values: dict[str, Any], notices: list[str]) -> GenerationRequest:

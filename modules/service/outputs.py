@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,7 +106,7 @@ class Outputs:
         return folder_parts(naming.expand(self._settings.directories_filename_pattern))
 
     @contextmanager
-    def _number(self, folder: Path) -> Iterator[int]:
+    def _number(self, folder: Path) -> Generator[int]:
         """A number that no file in the folder has, and no other thread gets while this one is writing."""
         with self._lock:
             taken = self._taken.setdefault(folder, set())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from modules.schema.errors import BadRequest, UserError
 from modules.schema.infotext import read_json
+from modules.schema.json_object import parse_object
 from modules.schema.request import GenerationRequest
 from modules.service.picture_files import EXACT, PARAMETERS, UNICODE_HEADER
 
@@ -109,11 +109,8 @@ def _from_novelai(items: dict[str, str], image: Image.Image) -> str:
     """A1111's text for a picture of NovelAI's first models, which skip a layer of the text encoder; else ""."""
     if items.get("Software") != "NovelAI":
         return ""
-    try:
-        made = json.loads(items.get("Comment", ""))
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(made, dict):
+    made = parse_object(items.get("Comment", ""))
+    if made is None:
         return ""
     sampler = _NOVELAI_SAMPLERS.get(str(made.get("sampler")), "Euler a")
     pairs = {"Steps": made.get("steps"), "Sampler": sampler, "CFG scale": made.get("scale"), "Seed": made.get("seed")}
