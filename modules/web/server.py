@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -58,8 +61,9 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
 
 
 def serve(app: App, settings: Settings, *, announce: Callable[[str], None] = _LOG.info) -> None:
-    """Serve until the process is told to stop (Ctrl+C, SIGTERM). `announce` gets the address as soon as it answers.
+    """Serve until the process is told to stop. `announce` gets the address as soon as it answers.
 
+    Ctrl+C and SIGTERM end the open requests and then raise KeyboardInterrupt, so that callers can tidy up.
     A port that was asked for and is taken is a SetupError; when none was asked for, the next free one is taken.
     """
     with listen(settings.server_name, settings.port, fixed="port" in settings.model_fields_set) as listener:
@@ -71,7 +75,25 @@ def serve(app: App, settings: Settings, *, announce: Callable[[str], None] = _LO
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        with _orderly_end():
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Uvicorn raises the signal that stopped it once more; for SIGTERM that would end the process on the spot."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def listen(host: str, port: int, *, fixed: bool) -> socket.socket:

@@ -39,7 +39,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found
     finally:
         server.terminate()
-        server.wait(30)
+        assert server.wait(60) == 0  # the queue was closed in order
 
 
 def _address(log: Path) -> str | None:
