@@ -106,9 +106,8 @@ def _announce(address: str, open_browser: bool) -> None:
 def _txt2img(arguments: list[str], program: Path) -> int:
     given = txt2img_flags().read(arguments)
     output = given.pop("output", None)
-    request = checked(
-        GenerationRequest, {name: given.pop(name) for name in knobs(GenerationRequest) if name in given}
-    )
+    asked = {name: given.pop(name) for name in knobs(GenerationRequest) if name in given}
+    request = checked(GenerationRequest, asked)
     names = None if output is None else OutputNames(Path(output), request.image_count)
     values, needless = translate({"log_level": "warning", **given})
     settings, notices = read_settings(values, program)
@@ -117,10 +116,21 @@ def _txt2img(arguments: list[str], program: Path) -> int:
     app = App.start(settings.replace(previews=False), program)
     try:
         _say(*app.notices)
+        if not {"width", "height"} & set(asked):
+            request = _at_native_size(app, request)
         job = app.submit(request, OWNER, save=False if names else None)
         return _Watch(app, job, names, ProgressBar(sys.stderr)).run()
     finally:
         app.close()
+
+
+def _at_native_size(app: App, request: GenerationRequest) -> GenerationRequest:
+    """As the form does: without a size on the command line, the size that the checkpoint was made for."""
+    entry = app.checkpoints.find(request.checkpoint or app.selected_checkpoint)
+    if entry.native_size is None:
+        return request
+    width, height = entry.native_size
+    return request.replace(width=width, height=height)
 
 
 class OutputNames:

@@ -39,12 +39,16 @@ class Flags(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise BadRequest(f"{message[:1].upper()}{message[1:]}; '{self.prog} --help' lists what can be given.")
 
+    def spellings(self) -> tuple[str, ...]:
+        """Every flag it knows."""
+        return tuple(self._option_string_actions)
+
     def read(self, arguments: Sequence[str]) -> dict[str, Any]:
         """The given values (and only those) by their names; raises UserError."""
         values, rest = self.parse_known_args(arguments)
         unknown = [word for word in rest if word.startswith("-")]
         if unknown:
-            raise UnknownName("option", unknown[0].split("=")[0], self._option_string_actions)
+            raise UnknownName("option", unknown[0].split("=")[0], self.spellings())
         if rest:
             raise BadRequest(f"{rest[0]!r} is one word too many: put a text of several words into quotes.")
         return vars(values)

@@ -1,0 +1,98 @@
+"""`python -m modules.docs` writes docs/parameters.md from the knobs; a test says when it is out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from modules.schema.knob import Knob, knobs
+from modules.schema.registry import Named
+from modules.schema.request import GenerationRequest
+from modules.schema.samplers import SAMPLERS, SCHEDULES
+from modules.schema.settings import Settings
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "parameters.md"
+
+INTRODUCTION = """# Parameters
+
+Written by `python -m modules.docs` from the declarations in `modules/schema`; do not edit by hand.
+
+Parameters of a picture decide its pixels: they are in the form, in `python webui.py txt2img` (as flags), in the HTTP
+API (by name) and in the text inside each picture (under the last column's name). Settings decide everything else:
+they are flags of `python webui.py` or keys of `config.json` in the data folder; a flag wins.
+"""
+
+
+def parameters_page() -> str:
+    """The whole page as Markdown."""
+    return "\n".join(
+        [
+            INTRODUCTION,
+            "## Parameters of a picture",
+            "",
+            *_table(knobs(GenerationRequest).values(), "In the picture's text", lambda knob: knob.infotext or ""),
+            "",
+            "## Settings",
+            "",
+            *_table(knobs(Settings).values(), "Section", lambda knob: knob.section),
+            "",
+            "## Samplers",
+            "",
+            *_rows(("Name", "Also", "Automatic schedule"), (
+                (s.label, _also(s), SCHEDULES.get(s.schedule).label) for s in SAMPLERS
+            )),
+            "",
+            "## Schedule types",
+            "",
+            *_rows(("Name", "Also"), ((s.label, _also(s)) for s in SCHEDULES)),
+            "",
+        ]
+    )  # fmt: skip
+
+
+def _also(entry: Named) -> str:
+    return ", ".join(dict.fromkeys((entry.name, *entry.aliases)))
+
+
+def _table(wanted: Iterable[Knob], last_title: str, last: Callable[[Knob], str]) -> list[str]:
+    return _rows(
+        ("Label", "Name", "Flag", "Default", "Values", "What it does", last_title),
+        ((k.label, f"`{k.name}`", _flag(k), _default(k), _values(k), k.help, last(k)) for k in wanted),
+    )
+
+
+def _flag(knob: Knob) -> str:
+    if knob.name == "prompt":
+        return "the text itself"
+    return f"`{knob.flag}`" if knob.kind is not bool else f"`{knob.flag}`, `--no{knob.flag[1:]}`"
+
+
+def _default(knob: Knob) -> str:
+    if knob.kind is bool:
+        return "on" if knob.default else "off"
+    return "" if knob.default in (None, "") else str(knob.default)
+
+
+def _values(knob: Knob) -> str:
+    if knob.kind is bool:
+        return "on, off"
+    if knob.choices:
+        return ", ".join(knob.choices) if len(knob.choices) <= 8 else "see below"
+    if knob.minimum is None or knob.maximum is None:
+        return {"str": "text"}.get(knob.kind.__name__, knob.kind.__name__)
+    unit = f" {knob.unit}" if knob.unit else ""
+    return f"{knob.minimum:g} to {_plain(knob.maximum)}{unit}"
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else f"{number:g}"
+
+
+def _rows(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """A Markdown table."""
+    lines = [titles, ("---",) * len(titles), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(parameters_page(), encoding="utf-8")
