@@ -82,13 +82,18 @@ def _sigmas(
         discard=kind is not None and (facts.discard or request.discard_penultimate),
         table=table,
     )
-    return _falling(sigmas.tolist())
+    return _falling([float(sigma) for sigma in sigmas])
 
 
 def _lcm_schedule(schedule: NoiseSchedule) -> NoiseSchedule:
     """The timesteps a latent consistency model was distilled at, as a schedule of its own."""
     stride = len(schedule.levels) // samplers.LCM_TIMESTEPS
     return NoiseSchedule(schedule.alphas_cumprod[stride - 1 :: stride])
+
+
+def _one_between(request: GenerationRequest, sigmas: tuple[float, ...], timesteps: tuple[int, ...]) -> int:
+    """A step from each level to the next."""
+    return len(sigmas or timesteps) - 1
 
 
 _STEP_COUNTS: dict[str, Callable[[GenerationRequest, tuple[float, ...], tuple[int, ...]], int]] = {
@@ -110,7 +115,7 @@ def plan(request: GenerationRequest, schedule: NoiseSchedule, *, table: str = "s
     sigmas = _sigmas(request, facts, schedule, kind, table)
     extra = 1 if request.discard_penultimate else 0
     timesteps = timestep_samplers.ddim_timesteps(request.steps + extra) if facts.domain == "timestep" else ()
-    count = _STEP_COUNTS.get(facts.name, lambda *_: len(sigmas or timesteps) - 1)
+    count = _STEP_COUNTS.get(facts.name, _one_between)
     return Plan(
         facts=facts,
         noise=schedule,

@@ -29,19 +29,19 @@ class NoiseSchedule:
 
     @cached_property
     def sigmas(self) -> Tensor:
-        """float64 [n], rising."""
-        alphas = self.alphas_cumprod.double()
+        """float64 [n], rising, on the CPU."""
+        alphas = self.alphas_cumprod.double().cpu()
         return ((1 - alphas) / alphas).sqrt()
 
     @cached_property
     def log_sigmas(self) -> Tensor:
-        """float64 [n], rising."""
+        """float64 [n], rising, on the CPU."""
         return torch.tensor(self._logs, dtype=torch.float64)
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
         """`sigmas` as floats, rising."""
-        return tuple(self.sigmas.tolist())
+        return tuple(float(sigma) for sigma in self.sigmas)
 
     @cached_property
     def _logs(self) -> tuple[float, ...]:

@@ -63,7 +63,8 @@ def _log_linear(values: tuple[float, ...], n: int) -> list[float]:
     """`values` resampled to `n` points, linearly in their logarithms over evenly spaced places."""
     if n == len(values):
         return list(values)
-    logs, points = [math.log(v) for v in values], []
+    logs = [math.log(value) for value in values]
+    points: list[float] = []
     for place in linear(0, len(values) - 1, n):
         left = min(int(place), len(values) - 2)
         points.append(math.exp(logs[left] + (place - left) * (logs[left + 1] - logs[left])))
