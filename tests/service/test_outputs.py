@@ -319,7 +319,7 @@ GOOD = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF", "ignore:Truncated File")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("format", GOOD)
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=8), st.integers(1, 2000))
 @settings(max_examples=80, deadline=None)
