@@ -40,3 +40,12 @@ def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
+
+
+def ready(app: App) -> None:
+    until(lambda: app.engine_status().state == "ready")
+
+
+def running(app: App, job_id: str, owner: str = ANN) -> None:
+    """Wait until a job has begun to draw."""
+    until(lambda: app.progress(job_id, owner)[0] is not None)
