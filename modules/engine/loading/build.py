@@ -69,7 +69,9 @@ def _check_names(network: nn.Module, part: Part) -> None:
 def _fitting(part: Part, name: str, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
     """One tensor in the network's shape: 1x1 convolutions and linear layers differ by two dimensions of 1 only."""
     stored = part.names[name]
-    tensor = part.file.get(stored)
+    # Convolutions are packed on the CPU, so they are copied even where the number format stays.
+    stays = device.type == "cpu" and len(shape) != 4
+    tensor = part.file.get(stored, keep_as=dtype if stays else None)
     if not tensor.is_floating_point():
         raise Mismatch(f"has whole numbers where weights belong, in the tensor {stored}")
     if tensor.ndim == 4 and len(shape) == 2 and tensor.shape[2:] == (1, 1):

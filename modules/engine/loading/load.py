@@ -46,6 +46,14 @@ def _assemble(
     checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, path: Path, vae_path: Path | None
 ) -> LoadedModel:
     family, facts = checkpoint.family, checkpoint.facts
+    # Described first, built afterwards: a description that makes no sense then costs no time.
+    described = {
+        "schedule": _schedule(checkpoint),
+        "native_size": known.native_size(facts, family),
+        "prediction": known.prediction(facts, family),
+        "latent_scale": known.latent_scale(facts, family),
+        "preview_matrix": _preview_matrix(facts, checkpoint, device),
+    }
     vae_dtype = vae_precision(dtype)
     with naming((vae_path or path).name):
         vae = build_vae(checkpoint.vae, vae_dtype, device)
@@ -54,15 +62,11 @@ def _assemble(
         unet=build_unet(checkpoint.unet, dtype, device),
         text_encoder=build_text(checkpoint.text, text_precision(dtype, device), device),
         vae=vae,
-        schedule=_schedule(checkpoint),
         device=device,
         dtype=dtype,
         vae_dtype=vae_dtype,
-        native_size=known.native_size(facts, family),
-        prediction=known.prediction(facts, family),
-        latent_scale=known.latent_scale(facts, family),
-        preview_matrix=_preview_matrix(facts, checkpoint, device),
         info={"Model": path.stem if path.is_file() else path.name, **({"VAE": vae_path.name} if vae_path else {})},
+        **described,
     )
 
 

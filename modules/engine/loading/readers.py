@@ -22,16 +22,18 @@ from torch import Tensor
 from modules.schema.errors import ModelFileError
 
 Shape = tuple[int, ...]
+_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 class TensorFile(Protocol):
-    """`shapes` and `metadata` cost nothing; `get` gives one tensor on the CPU, mapped from the file if possible."""
+    """`shapes` and `metadata` cost nothing. `get` gives one tensor on the CPU: mapped from the file where the caller
+    will keep it as it is (in the dtype `keep_as`), otherwise read, so that no mapped pages linger beside a copy."""
 
     name: str
     shapes: Mapping[str, Shape]
     metadata: Mapping[str, str]
 
-    def get(self, name: str) -> Tensor: ...
+    def get(self, name: str, keep_as: torch.dtype | None = None) -> Tensor: ...
 
 
 class Safetensors:
@@ -40,14 +42,18 @@ class Safetensors:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         try:
-            self._file = safe_open(path, framework="pt", device="cpu")
+            self._mapped = safe_open(path, framework="pt", device="cpu", backend="mmap")
+            self._read = safe_open(path, framework="pt", device="cpu", backend="pread")
         except (SafetensorError, OSError) as error:
             raise ModelFileError(f"{path.name} is cut off or damaged ({_brief(error)}); download it again.") from None
-        self.metadata: dict[str, str] = self._file.metadata() or {}
-        self.shapes = {name: tuple(self._file.get_slice(name).get_shape()) for name in self._file.keys()}  # noqa: SIM118
+        self.metadata: dict[str, str] = self._mapped.metadata() or {}
+        slices = {name: self._mapped.get_slice(name) for name in self._mapped.keys()}  # noqa: SIM118
+        self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+        self._dtypes = {name: _DTYPES.get(part.get_dtype()) for name, part in slices.items()}
 
-    def get(self, name: str) -> Tensor:
-        return self._file.get_tensor(name)
+    def get(self, name: str, keep_as: torch.dtype | None = None) -> Tensor:
+        kept = keep_as is not None and self._dtypes[name] == keep_as
+        return (self._mapped if kept else self._read).get_tensor(name)
 
 
 class Pickled:
@@ -65,7 +71,9 @@ class Pickled:
         self._tensors = {k: v for k, v in found.items() if isinstance(k, str) and _is_plain(v)}
         self.shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors.items()}
 
-    def get(self, name: str) -> Tensor:
+    def get(self, name: str, keep_as: torch.dtype | None = None) -> Tensor:
+        """Always mapped where the file allows it, whatever `keep_as` says."""
+        del keep_as
         return self._tensors[name].detach()
 
 
