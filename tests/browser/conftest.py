@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import APIRequestContext, Browser, Page, sync_playwright
 
 from tests import chromium
 from tests.sources import ROOT
@@ -99,9 +99,17 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
 
     yield open_page
     for context in contexts:
+        _stop_jobs(context.request, address)
         context.close()
     assert not foreign, "the page asked another host"
     assert not faults, "a script of the page failed"
+
+
+def _stop_jobs(client: APIRequestContext, address: str) -> None:
+    """A job that a failed test left behind must not keep the next one waiting."""
+    for job in client.get(f"{address}/api/v1/jobs").json()["jobs"]:
+        if job["state"] in ("waiting", "running"):
+            client.post(f"{address}/api/v1/jobs/{job['id']}/interrupt")
 
 
 def _is_own(url: str, address: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-LONG = 60_000
+LONG = 60_000  # milliseconds; a busy machine draws ten times slower
 
 
 def value(page: Page, name: str) -> str:

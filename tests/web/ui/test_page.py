@@ -1,0 +1,75 @@
+"""The page's markup: every parameter once, with what its declaration says of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from modules.schema.knob import Knob
+from modules.schema.settings import Settings
+from modules.web.ui import page
+from modules.web.ui.form import KNOBS, field
+
+APP = SimpleNamespace(settings=Settings())
+
+
+def _markup() -> str:
+    blocks = page.build(APP).blocks.values()
+    return "".join(block.value for block in blocks if isinstance(block, gr.HTML))
+
+
+def test_every_parameter_has_exactly_one_widget() -> None:
+    found = re.findall(r'data-knob="(\w+)"', _markup())
+    assert sorted(found) == sorted(name for name, knob in KNOBS.items() if not knob.hidden)
+
+
+def test_labels_and_helps_belong_to_a_widget() -> None:
+    text = _markup()
+    ids = re.findall(r' id="([\w-]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r' for="([\w-]+)"', text)) <= set(ids)
+    assert set(re.findall(r'aria-describedby="([\w-]+)"', text)) <= set(ids)
+
+
+@pytest.mark.parametrize("knob", KNOBS.values(), ids=lambda knob: knob.name)
+def test_a_widget_says_what_the_declaration_says(knob: Knob) -> None:
+    markup = field(knob)
+    assert unescape(re.search(r'data-label="([^"]*)"', markup)[1]) == knob.label
+    assert json.loads(unescape(re.search(r'data-default="([^"]*)"', markup)[1])) == knob.default
+    assert knob.help in unescape(markup)
+    assert markup.count("<option>") == len(knob.choices or ())
+
+
+def test_a_typed_number_may_pass_the_end_of_its_slider() -> None:
+    markup = field(KNOBS["steps"])
+    assert 'type="range" min="1" max="150" step="1"' in markup
+    assert 'type="number" id="txt2img-steps" aria-describedby="txt2img-steps-help" min="1" max="1000"' in markup
+
+
+def test_a_seed_keeps_all_its_digits() -> None:
+    assert 'type="text" inputmode="numeric"' in field(KNOBS["seed"])
+
+
+def test_the_mounted_page_serves_its_own_files() -> None:
+    server = FastAPI()
+    page.mount(server, APP)
+    with TestClient(server) as client:
+        text = client.get("/").text
+        own = re.findall(r'(?:src|href)=\\"(/static/webui/[\w./]+)', text)  # Gradio carries the head as JSON
+        assert len(own) == len(page.STYLES) + 2
+        for path in own:
+            answer = client.get(path)
+            assert answer.status_code == 200
+            assert answer.headers["cache-control"] == "no-cache"
+        assert client.get("/static/webui/../ui/page.py").status_code == 404
+
+
+def test_handlers_of_gradio_are_not_an_api() -> None:
+    assert page.build(APP).get_api_info()["named_endpoints"] == {}
