@@ -89,13 +89,13 @@ async function pasteText(form, txt2img) {
 }
 
 function idleWords(outputPanel, state, restarted) {
+  const soon = "a job that you send now runs as soon as it is ready";
   const words = {
-    starting: restarted ? "The engine is being started again" : "The engine is starting",
-    loading: "The model is being loaded",
+    starting: `The engine is ${restarted ? "being started again" : "starting"}; ${soon}`,
+    loading: `The model is being loaded; ${soon}`,
     gone: "The server does not answer",
   }[state];
   one("[data-idle-title]", outputPanel).textContent = words ?? "Your picture appears here";
-  one("[data-stage]", outputPanel).classList.toggle("not-ready", Boolean(words));
 }
 
 start();

@@ -201,11 +201,10 @@ export class Runner {
     say(one("[data-run-problem]", this.#run), refused.message);
   }
 
-  // A job's failure is said where the picture would be; on a phone the bar with the buttons says it too.
+  // A job's failure is said where the picture would be; on a phone that may be out of sight, so the bar says it too.
   #complain(sentence) {
     say(one("[data-problem]", this.#panel), sentence);
-    say(one("[data-run-problem]", this.#run), "");
-    this.#run.dataset.said = sentence;
+    say(one("[data-run-problem]", this.#run), matchMedia("(max-width: 760px)").matches ? sentence : "");
   }
 }
 
