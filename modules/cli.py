@@ -200,7 +200,7 @@ class _Watch:
         if isinstance(event, Progress):
             self._bar.progress(event)
         elif isinstance(event, EngineStatus):
-            self._bar.waiting(event.text or event.state)
+            self._bar.waiting(event.text)
         elif isinstance(event, Notice):
             self._bar.line(event.text)
         elif isinstance(event, ImageSaved):
@@ -245,7 +245,7 @@ class ProgressBar:
 
     def waiting(self, text: str) -> None:
         """What the engine is doing, as long as there is no progress to show."""
-        if self._begun:
+        if self._begun or not text:
             return
         if self._live:
             self._draw(text)
