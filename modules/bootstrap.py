@@ -43,6 +43,15 @@ ROOM_NEEDED = 8 * 1000**3
 TAIL_LINES = 400
 LOCK_WAIT = 0.5
 
+# Libraries that would like to ask or tell their hosts something while the program runs; child processes inherit this.
+NO_CALLS_HOME = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+}
+
 
 @dataclass(frozen=True)
 class Environment:

@@ -5,15 +5,19 @@ A user's mistake is one sentence on stderr and exit code 2; results alone go to 
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import logging
 import os
+import re
+import shutil
 import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from modules.bootstrap import NO_CALLS_HOME
 from modules.flags import checked, read_settings, serve_flags, translate, txt2img_flags
 from modules.schema.errors import BadRequest, UserError
 from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, ImageSaved, Notice, Progress
@@ -28,15 +32,6 @@ OWNER = "command line"
 FAILED = 1
 REFUSED = 2
 INTERRUPTED = 130
-
-# Libraries that would like to ask or tell their hosts something; the engine process inherits this.
-NO_CALLS_HOME = {
-    "GRADIO_ANALYTICS_ENABLED": "False",
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "DO_NOT_TRACK": "1",
-}
 
 
 def main(arguments: Sequence[str], program: Path) -> int:
@@ -82,12 +77,27 @@ def _serve(arguments: list[str], program: Path) -> int:
 
 
 def _warnings(settings: Settings) -> list[str]:
-    if _is_loopback(settings.server_name):
-        return []
-    return [
-        f"Warning: the page listens on {settings.server_name} and has no access control yet: everybody who reaches "
-        "this machine can use it. Do this only in a network you trust."
-    ]
+    warnings = []
+    if not _is_loopback(settings.server_name):
+        warnings.append(
+            f"Warning: the page listens on {settings.server_name} and has no access control yet: everybody who reaches "
+            "this machine can use it. Do this only in a network you trust."
+        )
+    if settings.device == "auto" and shutil.which("nvidia-smi") and not torch_knows_cuda():
+        warnings.append(
+            "Warning: this machine has an NVIDIA card, but the PyTorch in .venv cannot use it, so pictures are drawn "
+            "on the CPU: see 'Graphics cards' in README.md."
+        )
+    return warnings
+
+
+def torch_knows_cuda() -> bool:
+    """Whether the installed PyTorch was built for NVIDIA cards; read from its version file, without importing it."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return False
+    version = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
+    return re.search(r"^cuda\b.*= *['\"]", version, re.MULTILINE) is not None
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,7 +19,7 @@ def main() -> None:
         bootstrap.prepare(environment)
         if chromium.find_or_install() is None:
             bootstrap.say(
-                "There is no Chromium, Chrome or Edge on this machine: the browser tests are skipped. Install one, "
+                "There is no Chromium, Chrome or Edge on this machine: the browser tests will fail. Install one, "
                 "or name it in the variable CHROMIUM."
             )
     os.chdir(PROGRAM)

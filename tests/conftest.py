@@ -1,16 +1,9 @@
-"""Fixtures for all tests."""
+"""For all tests: libraries call nobody, as in the program itself."""
 
 from __future__ import annotations
 
-import pytest
+import os
 
-from tests import chromium
+from modules.bootstrap import NO_CALLS_HOME
 
-
-@pytest.fixture(scope="session")
-def chromium_path() -> str:
-    """Path of the browser that browser tests drive; they are skipped where there is none."""
-    path = chromium.find()
-    if path is None:
-        pytest.skip("no Chromium, Chrome or Edge on this machine; install one or name it in the variable CHROMIUM")
-    return path
+os.environ.update(NO_CALLS_HOME)

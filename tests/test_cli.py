@@ -191,6 +191,19 @@ def test_bar_in_a_file_is_a_line_every_tenth() -> None:
     assert len(stream.getvalue().splitlines()) == 10
 
 
+@pytest.mark.parametrize(("line", "knows"), [("cuda: str | None = '13.0'", True), ("cuda: str | None = None", False),
+                                             ('cuda = "12.8"', True), ("", False)])  # fmt: skip
+def test_torch_is_asked_for_cuda_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, knows: bool
+) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch/__init__.py").write_text("raise RuntimeError('imported')")
+    (tmp_path / "torch/version.py").write_text(f"__version__ = '2.13.0'\n{line}\nhip = None\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert cli.torch_knows_cuda() is knows
+
+
 def _txt2img(folder: Path, *words: str) -> list[str]:
     places = ["--data-dir", str(folder), "--ckpt-dir", str(ROOT / "models/Stable-diffusion")]
     return [sys.executable, "-m", "modules.cli", "txt2img", "a red circle", *words, *places]

@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {"schema", "prompts", "catalog"},
     "web": {"schema", "prompts", "catalog", "service"},
     "flags": {"schema"},
-    "cli": {"schema", "prompts", "catalog", "service", "web", "flags"},
+    "cli": {"schema", "prompts", "catalog", "service", "web", "flags", "bootstrap"},
     "docs": {"schema"},
     "bootstrap": {"schema"},
 }
