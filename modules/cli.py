@@ -80,8 +80,8 @@ def _warnings(settings: Settings) -> list[str]:
     warnings = []
     if not _is_loopback(settings.server_name):
         warnings.append(
-            f"Warning: the page listens on {settings.server_name} and has no access control yet: everybody who reaches "
-            "this machine can use it. Do this only in a network you trust."
+            f"Warning: the page listens on {settings.server_name} and has no access control yet: everybody who "
+            "reaches this machine can use it. Do this only in a network you trust."
         )
     if settings.device == "auto" and shutil.which("nvidia-smi") and not torch_knows_cuda():
         warnings.append(
