@@ -56,6 +56,8 @@ def _say(*sentences: str) -> None:
 
 def _start_log(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    if level == "info":
+        logging.getLogger("uvicorn").setLevel("WARNING")  # its comings and goings mean nothing to an artist
 
 
 def _serve(arguments: list[str], program: Path) -> int:
