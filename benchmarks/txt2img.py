@@ -108,8 +108,6 @@ def theirs(file: Path, precision: str, device: str) -> Callable[[Row], None]:
 
 def work(side: str, file: Path, precision: str, device: str) -> None:
     """A worker process: rows as JSON lines in, seconds and peak memory out."""
-    answers = sys.stdout
-    sys.stdout = sys.stderr
     draw = (ours if side == "ours" else theirs)(file, precision, device)
     for line in sys.stdin:
         row = Row(**json.loads(line))
@@ -119,7 +117,7 @@ def work(side: str, file: Path, precision: str, device: str) -> None:
         draw(row)
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        print(json.dumps({"seconds": time.perf_counter() - began, "peak": _peak_bytes()}), file=answers, flush=True)
+        print(json.dumps({"seconds": time.perf_counter() - began, "peak": _peak_bytes()}), flush=True)
 
 
 def _peak_bytes() -> int:
@@ -143,8 +141,9 @@ class Worker:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(asdict(row)) + "\n")
         self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
+        # Libraries may print between the answers.
+        answer = next((line for line in self._process.stdout if line.startswith('{"seconds"')), None)
+        if answer is None:
             raise RuntimeError("a benchmark process ended early; run it with --worker to see why")
         return json.loads(answer)
 

@@ -101,8 +101,7 @@ class EngineStatus:
 Event = Progress | Preview | ImageDone | ImageSaved | Notice | Failed | Finished | EngineStatus
 
 EVENT_TYPES: dict[str, type[Event]] = {
-    kind.__name__: kind
-    for kind in (Progress, Preview, ImageDone, ImageSaved, Notice, Failed, Finished, EngineStatus)
+    kind.__name__: kind for kind in (Progress, Preview, ImageDone, ImageSaved, Notice, Failed, Finished, EngineStatus)
 }
 ENDINGS = (Failed, Finished)
 

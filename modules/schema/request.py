@@ -47,7 +47,7 @@ class GenerationRequest(Frozen):
     vae: str = knob(
         AUTOMATIC,
         "VAE",
-        'Decoder of the picture: Automatic (side file, else the checkpoint\'s own), "None" (the checkpoint\'s own) '
+        "Decoder of the picture: Automatic (side file, else the checkpoint's own), \"None\" (the checkpoint's own) "
         "or a file of models/VAE.",
         section="model",
         infotext="VAE",
@@ -144,7 +144,8 @@ class GenerationRequest(Frozen):
     enable_quantization: bool = knob(False, "Quantize timesteps", "Use only the noise levels of the training.",
                                      section="sampler", infotext="Quantize timesteps")  # fmt: skip
     unipc_variant: Literal["bh1", "bh2", "vary_coeff"] = knob("bh1", "UniPC variant", "Form of the UniPC solver.",
-                                                              section="sampler", infotext="UniPC variant")  # fmt: skip
+                                                              section="sampler",
+                                                              infotext="UniPC variant")  # fmt: skip
     unipc_skip_type: Literal["time_uniform", "time_quadratic", "logSNR"] = knob(
         "time_uniform", "UniPC skip type", "Spacing of UniPC's steps.", section="sampler",
         infotext="UniPC skip type")  # fmt: skip

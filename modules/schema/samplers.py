@@ -15,8 +15,8 @@ from modules.schema.registry import Registry
 class SamplerFacts:
     """`schedule`: what "Automatic" means. `calls_per_step`: 2 for second-order ones.
 
-    `domain` is "sigma" or "timestep". `discard` drops the next-to-last sigma. `ensd`: ancestral noise that honours the
-    eta noise seed delta. `churn`: honours s_churn, s_tmin, s_tmax.
+    `domain` is "sigma" or "timestep". `discard` drops the next-to-last sigma. `ensd`: ancestral noise that honours
+    the eta noise seed delta. `churn`: honours s_churn, s_tmin, s_tmax.
     """
 
     name: str
@@ -48,9 +48,7 @@ SAMPLERS: Registry[SamplerFacts] = Registry(
         SamplerFacts(
             "dpmpp_sde", "DPM++ SDE", ("k_dpmpp_sde",), "karras", calls_per_step=2, brownian=True, s_noise=True
         ),
-        SamplerFacts(
-            "dpmpp_2m_sde", "DPM++ 2M SDE", ("k_dpmpp_2m_sde",), "exponential", brownian=True, s_noise=True
-        ),
+        SamplerFacts("dpmpp_2m_sde", "DPM++ 2M SDE", ("k_dpmpp_2m_sde",), "exponential", brownian=True, s_noise=True),
         SamplerFacts(
             "dpmpp_2m_sde_heun",
             "DPM++ 2M SDE Heun",

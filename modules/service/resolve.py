@@ -103,10 +103,16 @@ def _check(entry: ModelEntry) -> None:
 
 
 def _sampling(sampler: str, scheduler: str) -> tuple[str, str]:
-    """Labels of sampler and schedule; a schedule in the sampler's old combined name goes first, as in A1111."""
+    """Labels of sampler and schedule; a schedule in the sampler's old combined name goes first, as in A1111.
+
+    "Automatic" becomes the sampler's own schedule, so that a picture's text names what was used; it stays where the
+    sampler has no schedule function of its own.
+    """
     name, from_name = split_sampler_name(sampler)
     facts = SAMPLERS.get(name, "sampler")
     schedule = SCHEDULES.get(from_name or scheduler.strip() or AUTOMATIC, "scheduler")
+    if schedule.label == AUTOMATIC and facts.schedule != "uniform":
+        schedule = SCHEDULES.get(facts.schedule)
     return facts.label, schedule.label
 
 

@@ -236,8 +236,14 @@ def _record(text: str) -> logging.LogRecord:
 
 
 def _environment(folder: Path, base: Mapping[str, str]) -> dict[str, str]:
-    """The engine's environment: our modules importable, no network use by the libraries, UTF-8."""
+    """The engine's environment: our modules importable, no network use by the libraries, UTF-8.
+
+    GOMP_SPINCOUNT: torch's threads wait for each other hundreds of times a step. With the default they burn their
+    time slice doing so, and as soon as anything else wants a core (the browser beside us) a step takes many times as
+    long; a short spin costs nothing on an idle machine. Whoever sets it himself is left alone.
+    """
     paths = [str(folder), *filter(None, [base.get("PYTHONPATH")])]
+    defaults = {"GOMP_SPINCOUNT": "2000"}
     changes = {
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUTF8": "1",
@@ -246,7 +252,7 @@ def _environment(folder: Path, base: Mapping[str, str]) -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
     }
-    return {**base, **changes}
+    return {**defaults, **base, **changes}
 
 
 def _close_quietly(stream: IO[bytes]) -> None:

@@ -1,8 +1,8 @@
 """Convolutions and linear layers whose weights lie in the layout that the CPU's matrix kernels want.
 
 oneDNN otherwise rearranges a layer's weight on every call, which at small picture sizes costs more than the
-multiplication itself. A packed layer holds only the rearranged weight (no second copy in RAM); `unpack` gives the plain
-layers back, bit for bit. Inference only: the operators have no gradient.
+multiplication itself. A packed layer holds only the rearranged weight (no second copy in RAM); `unpack` gives the
+plain layers back, bit for bit. Inference only: the operators have no gradient.
 """
 
 from __future__ import annotations
