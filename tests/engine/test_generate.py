@@ -87,6 +87,17 @@ def test_picture_k_of_a_batch_is_the_single_picture_of_its_seed(model: LoadedMod
     assert far(together[0], together[1]) > 3
 
 
+def test_bf16_agrees_with_fp32_and_with_itself_in_a_batch(model: LoadedModel) -> None:
+    half = Store(capacity=1, device=pick_device("cpu")).get(ModelRef(checkpoint=str(MINIATURE)), "bf16")
+    request = BASE.replace(steps=20, batch_size=2)
+    events = draw(request, half)
+    together, exact = pictures(events), pictures(draw(request, model))
+    assert [e.request["precision"] for e in events if isinstance(e, ImageDone)] == ["bf16", "bf16"]
+    assert far(together[0], exact[0]) < 3
+    (alone,) = pictures(draw(request.for_image(1), half))
+    assert far(alone, together[1]) < 1.5
+
+
 def test_previews_come_in_bounds_and_change_no_pixel(model: LoadedModel) -> None:
     request = BASE.replace(steps=30)
     with_previews, without = draw(request, model, previews=1000.0), draw(request, model)

@@ -10,6 +10,7 @@ from modules.engine.diffusion.schedule import NoiseSchedule, scaled_linear, zero
 from modules.engine.loading import facts as known
 from modules.engine.loading.build import build_text, build_unet, build_vae
 from modules.engine.loading.facts import Facts
+from modules.engine.loading.lean import make_lean
 from modules.engine.loading.model import LoadedModel
 from modules.engine.loading.packing import pack
 from modules.engine.loading.part import Checkpoint, naming
@@ -35,6 +36,7 @@ def load_model(ref: ModelRef, device: torch.device, dtype: torch.dtype, attentio
         if checkpoint.unet.config["cross_attention_dim"] != checkpoint.text.config["hidden_size"]:
             raise Mismatch("has a UNet and a text encoder of different widths, so they do not belong together")
         model = _assemble(checkpoint, device, dtype, path, vae_path)
+    make_lean(model.unet)
     use_attention(model.unet, attention, device)
     if device.type == "cpu":
         pack(model.unet)

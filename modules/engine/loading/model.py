@@ -44,6 +44,7 @@ class LoadedModel:
     preview_matrix: Tensor | None
     info: dict[str, Any]
     _blanks: dict[torch.Size, Tensor] = field(default_factory=dict, repr=False)
+    _casts: list[tuple[Tensor, Tensor]] = field(default_factory=list, repr=False)
 
     @property
     def inpainting(self) -> bool:
@@ -59,8 +60,18 @@ class LoadedModel:
         """
         if self.inpainting:
             x = torch.cat([x, self._blank(x)], 1)
-        words = cross.to(self.dtype)
+        words = self._cast(cross)
         return self.unet(x.to(self.dtype), t, encoder_hidden_states=words, return_dict=False)[0].float()
+
+    def _cast(self, cross: Tensor) -> Tensor:
+        """`cross` in the UNet's format: the same tensor for the same tensor, which attention knows its words by."""
+        if cross.dtype == self.dtype:
+            return cross
+        for given, cast in self._casts:
+            if given is cross:
+                return cast
+        self._casts = [(cross, cross.to(self.dtype)), *self._casts[:1]]
+        return self._casts[0][1]
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> tuple[Tensor, list[str]]:

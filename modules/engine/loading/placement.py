@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -38,15 +39,21 @@ def _is_there(device: torch.device) -> bool:
 
 
 def resolve_precision(setting: str, device: torch.device) -> torch.dtype:
-    """The number format of the UNet: fp16 on GPUs, fp32 on CPUs, unless asked for otherwise.
+    """The number format of the UNet, unless asked for otherwise: fp16 on GPUs; on CPUs bf16 where they multiply
+    matrices of it (docs/benchmarks.md has the measurement), else fp32.
 
-    Raises `BadRequest` for fp16 on the CPU, which has no fast kernels for it, and for unknown names.
+    Raises `BadRequest` for unknown names.
     """
     if setting == "auto":
-        return torch.float32 if device.type == "cpu" else torch.float16
+        return fast_on_cpu(torch.cpu.get_capabilities()) if device.type == "cpu" else torch.float16
     if setting not in DTYPES:
         raise BadRequest(f"The precision {setting!r} is unknown; use auto, fp32, bf16 or fp16.", "precision")
     return DTYPES[setting]
+
+
+def fast_on_cpu(capabilities: Mapping[str, object]) -> torch.dtype:
+    """bf16 on a CPU with matrix instructions for it (`torch.cpu.get_capabilities`), else fp32."""
+    return torch.bfloat16 if capabilities.get("amx_bf16") else torch.float32
 
 
 def vae_precision(dtype: torch.dtype) -> torch.dtype:

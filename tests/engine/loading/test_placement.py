@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from modules.engine.loading.placement import pick_device, resolve_precision, use_attention, vae_precision
+from modules.engine.loading.placement import fast_on_cpu, pick_device, resolve_precision, use_attention, vae_precision
 from modules.schema.errors import BadRequest, SetupError
 from tests.tiny import tiny_networks
 
@@ -24,7 +24,9 @@ def test_devices_that_are_not_there(name: str) -> None:
 
 
 def test_precision() -> None:
-    assert resolve_precision("auto", CPU) == torch.float32
+    assert resolve_precision("auto", CPU) == fast_on_cpu(torch.cpu.get_capabilities())
+    assert fast_on_cpu({"amx_bf16": True}) == torch.bfloat16
+    assert fast_on_cpu({"avx512_bf16": True, "amx_bf16": False}) == torch.float32
     assert resolve_precision("auto", CUDA) == torch.float16
     assert resolve_precision("bf16", CPU) == torch.bfloat16
     assert vae_precision(torch.bfloat16) == torch.float32
