@@ -57,7 +57,7 @@ def watched(tmp_path: Path) -> dict[str, str]:
 
 
 def _command(folder: Path, *arguments: str) -> list[str]:
-    places = ["--data-dir", str(folder / "data"), "--ckpt-dir", str(ROOT / "models/Stable-diffusion")]
+    places = ["--data-dir", str(folder / "data")]
     return [sys.executable, "-m", "modules.cli", *arguments, *places]
 
 

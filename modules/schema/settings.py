@@ -74,17 +74,21 @@ class Folders(Frozen):
 
 
 def folders(settings: Settings, program: Path) -> Folders:
-    """Absolute folders of `settings`; `program` is the folder of webui.py."""
+    """Absolute folders of `settings`; `program` is the folder of webui.py.
+
+    Its embedded checkpoint is always listed, so that an empty data folder draws too.
+    """
     data = Path(settings.data_dir).expanduser().resolve() if settings.data_dir else program.resolve()
     models = Path(settings.models_dir).expanduser().resolve() if settings.models_dir else data / "models"
 
-    def with_extra(main: Path, extra: str) -> tuple[Path, ...]:
-        return (main, Path(extra).expanduser().resolve()) if extra else (main,)
+    def further(setting: str) -> list[Path]:
+        return [Path(setting).expanduser().resolve()] if setting else []
 
+    embedded = program.resolve() / "models" / "Stable-diffusion"
     return Folders(
         data=data,
-        checkpoints=with_extra(models / "Stable-diffusion", settings.ckpt_dir),
-        vae=with_extra(models / "VAE", settings.vae_dir),
+        checkpoints=tuple(dict.fromkeys([models / "Stable-diffusion", *further(settings.ckpt_dir), embedded])),
+        vae=(models / "VAE", *further(settings.vae_dir)),
         embeddings=data / "embeddings",
         outputs=Path(settings.output_dir).expanduser().resolve() if settings.output_dir else data / "outputs",
         state=data / "cache",

@@ -54,8 +54,8 @@ class App:
         self.notices: list[str] = []
         for folder in (*places.checkpoints[:1], *places.vae[:1], places.outputs, places.state):
             folder.mkdir(parents=True, exist_ok=True)
-        self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.json")
-        self.vaes = VaeCatalog(places.vae, places.state / "vae.json", places.checkpoints)
+        self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
+        self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
         self.refresh()
         self._jobs = Jobs(places.state)
         self._streams = Streams(self._jobs)

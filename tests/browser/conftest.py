@@ -37,7 +37,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server whose page is ready."""
     data = tmp_path_factory.mktemp("data")
     port = _free_port()
-    folders = ["--data-dir", str(data), "--ckpt-dir", str(ROOT / "models" / "Stable-diffusion")]
+    folders = ["--data-dir", str(data)]
     command = [sys.executable, "-c", RUN, str(ROOT), *folders, "--port", str(port), "--threads", "2"]
     log = data / "server.log"
     with log.open("wb") as sink:

@@ -20,7 +20,7 @@ ANN, BOB = "ann", "bob"
 
 def make_app(folder: Path, *, command: list[str] | None = None, **settings: Any) -> App:
     """An App on `folder` with the embedded checkpoint and the fake engine."""
-    values = {"data_dir": str(folder), "ckpt_dir": str(ROOT / "models" / "Stable-diffusion"), **settings}
+    values = {"data_dir": str(folder), **settings}
     return App.start(Settings(**values), ROOT, command=command or FAKE)
 
 

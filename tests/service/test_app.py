@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import shutil
@@ -17,6 +16,7 @@ from PIL import Image
 from modules.schema.errors import ModelFileError, NotFound, SetupError, UnknownName, UserError
 from modules.schema.events import Event, Failed, Finished, ImageDone, ImageSaved, Notice, Preview, Progress
 from modules.service.app import App
+from tests.asyncs import run
 from tests.service.helpers import ANN, BOB, ROOT, make_app, request, running, to_end, until
 
 Start = Callable[..., App]
@@ -70,7 +70,7 @@ def test_early_late_and_async_readers_see_the_same(shared: App) -> None:
     async def read() -> None:
         seen[1] = [event async for _, event in shared.async_follow(job.id, ANN)]
 
-    asyncio.run(read())
+    run(read())
     early.join(5)
     late = to_end(shared, job.id)
     assert kinds(seen[0]) == kinds(seen[1]) == kinds(late) == ["ImageSaved", "ImageSaved", "Finished"]

@@ -12,6 +12,7 @@ from modules.schema.events import Event, Finished, Notice, Preview, Progress
 from modules.schema.request import GenerationRequest
 from modules.service.jobs import Jobs
 from modules.service.streams import Stream, Streams
+from tests.asyncs import run
 
 
 def progress(step: int) -> Progress:
@@ -102,7 +103,7 @@ def test_async_readers_cost_no_thread_and_see_everything(jobs: Jobs) -> None:
         sender.start()
         return await asyncio.wait_for(asyncio.gather(*readers), 5)
 
-    assert asyncio.run(both()) == [[Notice("a"), Finished("done")]] * 20
+    assert run(both()) == [[Notice("a"), Finished("done")]] * 20
 
 
 def test_async_timeout_and_close(jobs: Jobs) -> None:
@@ -117,8 +118,8 @@ def test_async_timeout_and_close(jobs: Jobs) -> None:
         streams.close()
         return await asyncio.wait_for(reader, 5)
 
-    assert asyncio.run(read(0.05)) == []
-    assert asyncio.run(closing()) == []
+    assert run(read(0.05)) == []
+    assert run(closing()) == []
 
 
 def test_closing_ends_blocked_readers(jobs: Jobs) -> None:

@@ -27,7 +27,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a server on a data folder of its own."""
     folder = tmp_path_factory.mktemp("live")
     log = folder / "log.txt"
-    flags = ["--port", "0", "--data-dir", str(folder), "--ckpt-dir", str(ROOT / "models" / "Stable-diffusion")]
+    flags = ["--port", "0", "--data-dir", str(folder)]
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-c", COMMAND, "serve", *flags], cwd=ROOT, stdout=output, stderr=output

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from modules.engine.loading.placement import resolve_precision
 from modules.engine.loading.store import Store
 from modules.schema.engine import ModelRef
 from modules.schema.errors import BadRequest, ModelFileError
@@ -54,11 +55,12 @@ def test_memory_is_freed_before_a_new_model_is_loaded(files: list[str], monkeypa
 def test_precision_vae_and_averages_make_another_model(files: list[str]) -> None:
     store = Store(5, CPU)
     plain = store.get(ref(files[0]))
-    assert plain.dtype == torch.float32
-    assert store.get(ref(files[0]), "fp32") is plain
-    half = store.get(ref(files[0]), "bf16")
-    assert half.dtype == torch.bfloat16
-    assert half.vae_dtype == torch.float32
+    assert plain.dtype == resolve_precision("auto", CPU)
+    formats = {name: store.get(ref(files[0]), name) for name in ("fp32", "bf16")}
+    assert formats["fp32"].dtype == torch.float32
+    assert formats["bf16"].dtype == torch.bfloat16
+    assert formats["bf16"].vae_dtype == torch.float32
+    assert sum(model is plain for model in formats.values()) == 1, "auto is one of them, not a third"
     assert store.get(ref(files[0], vae=files[1])) is not plain
     with pytest.raises(ModelFileError, match="EMA"):
         store.get(ref(files[0], use_ema=True))
