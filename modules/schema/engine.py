@@ -23,6 +23,13 @@ class ModelRef(Frozen):
     use_ema: bool = False
 
 
+class UpscalerRef(Frozen):
+    """An upscaler by the name the request gives it; `path` is its model file, None for those built in."""
+
+    name: str
+    path: str | None = None
+
+
 class EngineJob(Frozen):
     """A resolved request, the files it needs and how often to show previews (0 = never)."""
 
