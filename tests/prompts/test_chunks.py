@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
 
-from modules.prompts.chunks import CHUNK_LENGTH, Chunk, chunk_prompt, count_tokens
+from modules.prompts.chunks import CHUNK_LENGTH, Chunk, EmbeddingMatch, EmbeddingPlace, chunk_prompt, count_tokens
 from modules.prompts.tokens import BOS, COMMA, EOS, ClipTokenizer, load_tokenizer
 
 CAT = 2368
@@ -118,3 +119,55 @@ def test_a_thousand_words_chunk_fast(tokenizer: ClipTokenizer) -> None:
 
     assert len(chunk_prompt(text, tokenizer)) > 15
     assert min(timed() for _ in range(5)) < 0.05
+
+
+class Fish:
+    """A matcher that knows "fish" followed by "cat" as an embedding of so many vectors."""
+
+    def __init__(self, tokenizer: ClipTokenizer, vectors: int) -> None:
+        self.tokens = tokenizer.encode("fish cat")
+        self.vectors = vectors
+
+    def match(self, tokens: Sequence[int], position: int) -> EmbeddingMatch | None:
+        found = list(tokens[position : position + 2]) == self.tokens
+        return EmbeddingMatch("fish", self.vectors, 2) if found else None
+
+
+def test_an_embedding_takes_the_place_of_its_name(tokenizer: ClipTokenizer) -> None:
+    (chunk,) = chunk_prompt("cat (fish cat:1.5) cat", tokenizer, embeddings=Fish(tokenizer, 3))
+    assert chunk.tokens == (BOS, CAT, 0, 0, 0, CAT, *[EOS] * 71)
+    assert chunk.weights == (1.0, 1.0, 1.5, 1.5, 1.5, 1.0, *[1.0] * 71)
+    assert chunk.embeddings == (EmbeddingPlace(2, "fish", 0, 3),)
+    assert chunk_prompt("cat", tokenizer, embeddings=Fish(tokenizer, 3)) == chunk_prompt("cat", tokenizer)
+
+
+def test_an_embedding_is_found_within_one_run_only(tokenizer: ClipTokenizer) -> None:
+    (chunk,) = chunk_prompt("fish (cat:1.5)", tokenizer, embeddings=Fish(tokenizer, 3))
+    assert chunk.embeddings == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "vectors", "fills", "places"),
+    [
+        ([70], 5, [75, 1], [(71, 0, 5)]),
+        ([71], 5, [71, 6], [(1, 0, 5)]),
+        ([60, ",", 10], 5, [71, 6], [(1, 0, 5)]),
+        ([60, ",", 14], 5, [61, 20], [(15, 0, 5)]),
+        ([60, ",", 14], 70, [61, 14, 71], [(1, 0, 70)]),
+        ([1], 160, [1, 75, 75, 11], [(1, 0, 75), (1, 75, 75), (1, 150, 10)]),
+    ],
+)
+def test_embeddings_move_whole_to_where_they_fit(
+    tokenizer: ClipTokenizer,
+    before: list[int | str],
+    vectors: int,
+    fills: list[int],
+    places: list[tuple[int, int, int]],
+) -> None:
+    text = prompt([*before, "fish", "cat", "dog"])
+    chunks = chunk_prompt(text, tokenizer, embeddings=Fish(tokenizer, vectors))
+    assert [fill(chunk) for chunk in chunks] == fills
+    found = [(at.position, at.first_vector, at.count) for chunk in chunks for at in chunk.embeddings]
+    assert found == places
+    used = count_tokens(text, tokenizer, embeddings=Fish(tokenizer, vectors)).used
+    assert used == 75 * (len(fills) - 1) + fills[-1]
