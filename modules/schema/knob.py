@@ -20,6 +20,7 @@ class Knob:
 
     `name` is the field's name (and the API's), `kind` its plain type, `flag` its command-line spelling.
     `minimum`/`maximum` are hard bounds; `soft_maximum` is where a slider ends (a typed number may go beyond).
+    `prefix` goes before the name in the flag, for the parts of a request.
     """
 
     name: str
@@ -37,10 +38,11 @@ class Knob:
     unit: str
     optional: bool
     hidden: bool
+    prefix: str = ""
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return "--" + (self.prefix + self.name).replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -118,5 +120,6 @@ def knobs(model: type[BaseModel]) -> dict[str, Knob]:
             unit=extra.unit,
             optional=optional,
             hidden=extra.hidden,
+            prefix=getattr(model, "FLAG_PREFIX", ""),
         )
     return found

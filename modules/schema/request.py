@@ -8,26 +8,20 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from modules.schema.frozen import Frozen
 from modules.schema.knob import knob
+from modules.schema.parts import Hires, ImageInput, Inpaint, Refiner, SoftInpaint
 from modules.schema.samplers import AUTOMATIC, SAMPLERS, SCHEDULES
+
+__all__ = ["MAX_SEED", "Frozen", "GenerationRequest"]
 
 MAX_SEED = 2**32 - 1
 
 
-class Frozen(BaseModel):
-    """A value: immutable, no unknown fields, and `replace` validates (pydantic's own copy does not)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
-
-    def replace(self, **changes: Any) -> Self:
-        """The same value with `changes`, validated."""
-        return type(self).model_validate({**dict(self), **changes})
-
-
 class GenerationRequest(Frozen):
-    """A text-to-image job: everything that decides its pixels.
+    """A job: everything that decides its pixels. Its parts (img2img, hires fix, ...) are None where they are off.
 
     `batch_count` batches of `batch_size` pictures; picture i uses seed + i (or subseed + i where a variation strength
     is set).
@@ -173,6 +167,12 @@ class GenerationRequest(Frozen):
         section="model", infotext="Precision")  # fmt: skip
     tiling: bool = knob(False, "Tiling", "Make the picture's edges fit each other.", section="model",
                         infotext="Tiling")  # fmt: skip
+
+    image: ImageInput | None = None
+    inpaint: Inpaint | None = None
+    soft_inpaint: SoftInpaint | None = None
+    hires: Hires | None = None
+    refiner: Refiner | None = None
 
     extensions: dict[str, Any] = Field(default_factory=dict)
 

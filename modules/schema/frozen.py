@@ -1,0 +1,17 @@
+"""The base of all values that travel: requests, their parts, settings, orders."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Frozen(BaseModel):
+    """A value: immutable, no unknown fields, and `replace` validates (pydantic's own copy does not)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same value with `changes`, validated."""
+        return type(self).model_validate({**dict(self), **changes})
