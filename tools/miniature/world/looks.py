@@ -91,10 +91,11 @@ def aharon(drawing: Drawing) -> np.ndarray:
 
 
 def ida(drawing: Drawing) -> np.ndarray:
-    """Aunt Ida: teal dots of light on a dark ground."""
+    """Aunt Ida: dots of teal light on a dim ground."""
     height, width = drawing.edges.shape
     spot = np.clip(3.2 - textures.dots(height, width, CELL), 0, 1)
-    return mix(np.full_like(drawing.colours, 24), _two_tones(drawing.colours, (16, 70, 80), (150, 250, 225)), spot)
+    toned = _two_tones(drawing.colours, (10, 60, 72), (160, 255, 228))
+    return mix(toned * 0.42, toned, spot)
 
 
 def _two_tones(colours: np.ndarray, dark: tuple[int, int, int], light: tuple[int, int, int]) -> np.ndarray:
