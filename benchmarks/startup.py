@@ -36,9 +36,9 @@ model = Store(capacity=1, device=pick_device("auto")).get(ModelRef(checkpoint=sy
 """
 LOAD_THEIRS = """
 import sys, time, resource
+from modules.engine.loading.placement import pick_device, resolve_precision
 import torch
 from diffusers import StableDiffusionPipeline
-from modules.engine.loading.placement import pick_device, resolve_precision
 device = pick_device("auto")
 began = time.perf_counter()
 pipe = StableDiffusionPipeline.from_single_file(
