@@ -66,11 +66,13 @@ class Chunk:
 
 @dataclass(frozen=True)
 class TokenCount:
-    """`used` tokens of `limit`; `borders` are the offsets in the text at which a further chunk starts."""
+    """`used` tokens of `limit`; `borders` are the offsets in the text at which a further chunk starts; `fills` is the
+    count of tokens in each chunk."""
 
     used: int
     limit: int
     borders: tuple[int, ...]
+    fills: tuple[int, ...]
 
 
 class _Unit(NamedTuple):
@@ -141,7 +143,8 @@ def count_tokens(
     fillings = _fill(text, tokenizer, emphasis, comma_backtrack, embeddings)
     used = sum(CHUNK_ROOM if filling.finished else filling.used for filling in fillings)
     limit = CHUNK_ROOM * math.ceil(max(used, 1) / CHUNK_ROOM)
-    return TokenCount(used, limit, tuple(filling.start for filling in fillings[1:]))
+    borders = tuple(filling.start for filling in fillings[1:])
+    return TokenCount(used, limit, borders, tuple(filling.used for filling in fillings))
 
 
 def _fill(

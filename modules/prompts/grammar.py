@@ -19,14 +19,14 @@ from typing import NamedTuple
 ROUND_FACTOR = 1.1
 SQUARE_FACTOR = 1 / 1.1
 
-# Longest first at each position. A number of more digits than this is text: it could only be a slip, and a weight
-# must stay finite.
+# A number of more digits than this is text: it could only be a slip, and a weight must stay finite.
+_WEIGHT = r"[+-]?(?:\d{1,9}(?:\.\d*)?|\.\d+)"
 _LEXEME = re.compile(
-    r"""
+    rf"""
       \\(?P<escaped>[()\[\]\\])
     | (?P<backslash>\\)
     | (?P<opener>[(\[])
-    | :\s*(?P<weight>[+-]?(?:\d{1,9}(?:\.\d*)?|\.\d+))\s*\)
+    | :\s*(?P<weight>{_WEIGHT})\s*\)
     | (?P<closer>[)\]])
     | (?P<text>[^\\()\[\]:]+)
     | (?P<colon>:)
@@ -94,6 +94,11 @@ def parse_emphasis(text: str, mode: str = "Original") -> list[Run]:
     rounds, squares = _factors(scanned.round_spans, count), _factors(scanned.square_spans, count)
     weights = [r * s for r, s in zip(rounds, squares, strict=True)]
     return list(_merge(scanned.atoms, weights)) or [Run("", 1.0)]
+
+
+def is_weight(text: str) -> bool:
+    """Whether `text` is a number that can stand after the colon of round brackets."""
+    return re.fullmatch(_WEIGHT, text.strip()) is not None
 
 
 def scan(text: str) -> Scan:
