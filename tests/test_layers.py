@@ -28,10 +28,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Inside the engine each may import those on the lines before it; those on one line know nothing of each other,
 # except the pieces that generate.py is put together from.
-PIECES = {"conditioning", "pace", "previews", "tiling"}
+PIECES = {"conditioning", "hires", "masked", "pace", "passes", "pictures", "previews", "ready", "supplies", "tiling"}
 ENGINE_ORDER = (
     {"torchvision_ops"},
-    {"diffusion"},
+    {"diffusion", "pixels"},
     {"families"},
     {"text"},
     {"loading"},

@@ -50,7 +50,7 @@ def dpmpp_2s_ancestral(denoise: Denoise, x: Tensor, plan: Plan, noise: Noise) ->
 def dpmpp_sde(denoise: Denoise, x: Tensor, plan: Plan, noise: Noise) -> Iterator[Step]:
     """As 2S, with noise from one Brownian path in the middle of the step as well as at its end."""
     total, options = plan.total_steps, plan.options
-    path = noise.brownian(plan.sigma_min, plan.sigmas[0])
+    path = noise.brownian(plan.sigma_min, plan.largest_sigma)
     for i, (sigma, sigma_next) in enumerate(plan.intervals, 1):
         denoised = denoise(x, sigma)
         down = 0.0
@@ -85,7 +85,7 @@ def _phi_2(h: float) -> float:
 
 def _dpmpp_2m_sde(denoise: Denoise, x: Tensor, plan: Plan, noise: Noise, *, heun: bool) -> Iterator[Step]:
     total, options = plan.total_steps, plan.options
-    path = noise.brownian(plan.sigma_min, plan.sigmas[0])
+    path = noise.brownian(plan.sigma_min, plan.largest_sigma)
     before: Tensor | None = None
     h_before = 0.0
     for i, (sigma, sigma_next) in enumerate(plan.intervals, 1):
@@ -135,7 +135,7 @@ def _third_order(x: Tensor, now: Tensor, past: list[tuple[Tensor, float]], h: fl
 def dpmpp_3m_sde(denoise: Denoise, x: Tensor, plan: Plan, noise: Noise) -> Iterator[Step]:
     """Stochastic, third order by the estimates of the two steps before."""
     total, options = plan.total_steps, plan.options
-    path = noise.brownian(plan.sigma_min, plan.sigmas[0])
+    path = noise.brownian(plan.sigma_min, plan.largest_sigma)
     past: list[tuple[Tensor, float]] = []
     for i, (sigma, sigma_next) in enumerate(plan.intervals, 1):
         denoised = denoise(x, sigma)

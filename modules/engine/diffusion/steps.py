@@ -78,6 +78,18 @@ class SamplerOptions:
         )
 
 
+@dataclass(frozen=True)
+class Entry:
+    """How a run begins with a picture instead of pure noise.
+
+    `strength` 0..1: how much of the schedule is walked; 0 walks none of it. `exact`: as many steps as were asked for,
+    at the end of a longer schedule, instead of about steps x strength.
+    """
+
+    strength: float
+    exact: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """All that is settled before the first step.
@@ -88,6 +100,8 @@ class Plan:
     total_steps: how many `Step`s will come (an estimate for DPM adaptive).
     total_calls: model calls by A1111's count, which fractions of the sampling refer to.
     one_by_one: a picture depends on the others of its batch, so sample them singly for the same picture each time.
+    sigma_max: largest level of the whole schedule, of which `sigmas` may be the end; 0 is the first of `sigmas`.
+    entry_level: sigma of the noise to put on the picture that the run begins with; None: it begins with pure noise.
     """
 
     facts: SamplerFacts
@@ -99,6 +113,13 @@ class Plan:
     total_steps: int
     total_calls: int
     one_by_one: bool = False
+    sigma_max: float = 0.0
+    entry_level: float | None = None
+
+    @property
+    def largest_sigma(self) -> float:
+        """Where the Brownian path of a run ends, however much of it is walked."""
+        return self.sigma_max or self.sigmas[0]
 
     @property
     def sigma_min(self) -> float:

@@ -27,20 +27,22 @@ def _level(logs: Sequence[float], index: float) -> float:
     return math.sqrt(math.expm1(-((1 - part) * logs[low] + part * logs[low + 1])))
 
 
-def unipc_levels(skip_type: str, steps: int, schedule: NoiseSchedule) -> list[float]:
-    """Falling sigmas of `steps` steps from the last timestep to the first, `steps` + 1 of them.
+def unipc_levels(skip_type: str, steps: int, schedule: NoiseSchedule, first: int | None = None) -> list[float]:
+    """Falling sigmas of `steps` steps from timestep `first` (None: the last one) to the first, `steps` + 1 of them.
 
     skip_type: "time_uniform" (even in time), "time_quadratic" (even in its root) or "logSNR" (even in log sigma).
     """
     count = len(schedule.levels)
+    first = count - 1 if first is None else first
+    start = (first + 1) / count
     if skip_type == "logSNR":
-        logs = linear(math.log(schedule.sigma_max), math.log(schedule.sigma_min), steps + 1)
+        logs = linear(math.log(schedule.levels[first]), math.log(schedule.sigma_min), steps + 1)
         return [math.exp(log) for log in logs]
     alphas = [-math.log1p(sigma * sigma) for sigma in schedule.levels]
     if skip_type == "time_quadratic":
-        times = [root**2 for root in linear(1, math.sqrt(1 / count), steps + 1)]
+        times = [root**2 for root in linear(math.sqrt(start), math.sqrt(1 / count), steps + 1)]
     else:
-        times = linear(1, 1 / count, steps + 1)
+        times = linear(start, 1 / count, steps + 1)
     return [_level(alphas, time * count - 1) for time in times]
 
 
@@ -100,7 +102,8 @@ def _combined(base: Tensor, differences: list[Tensor], weights: list[float]) -> 
 def unipc(denoise: Denoise, x: Tensor, plan: Plan, noise: Noise) -> Iterator[Step]:
     """As many steps as DDIM would have timesteps, which is how A1111 counts them."""
     options, steps = plan.options, plan.total_steps
-    levels = unipc_levels(options.unipc_skip_type, steps, plan.noise)
+    first = None if plan.entry_level is None else plan.timesteps[0]
+    levels = unipc_levels(options.unipc_skip_type, steps, plan.noise, first)
     x = x * (1 / root_alpha(levels[0]))
     past = [(levels[0], denoise(x, levels[0]))]
     for i, (sigma, sigma_next) in enumerate(pairwise(levels), 1):

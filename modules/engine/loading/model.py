@@ -14,6 +14,8 @@ from transformers.models.clip.modeling_clip import CLIPTextModel
 
 from modules.engine.diffusion.schedule import NoiseSchedule
 from modules.engine.families.family import Family
+from modules.engine.loading.changed import ChangedWeights
+from modules.engine.loading.lean import LeanAttention
 from modules.engine.loading.packing import PackedConv2d, PackedLinear
 from modules.engine.loading.preview import as_pixels, fit_matrix, preview
 from modules.schema.errors import NotANumber
@@ -27,7 +29,8 @@ class LoadedModel:
 
     `native_size`: width and height it was trained at. `prediction`: "epsilon" or "v". `latent_scale`: latents are
     the encoder's output times it. `preview_matrix`: float32 [5,3], or None: fitted at the first preview.
-    `info`: what a picture's text says of the model, by infotext key.
+    `info`: what a picture's text says of the model, by infotext key. `changed`: weights that differ from the file's
+    (LoRA). `attached`: what other parts of the engine keep with this model, by their type.
     """
 
     family: Family
@@ -43,6 +46,8 @@ class LoadedModel:
     latent_scale: float
     preview_matrix: Tensor | None
     info: dict[str, Any]
+    changed: ChangedWeights = field(default_factory=ChangedWeights, repr=False)
+    attached: dict[type, Any] = field(default_factory=dict, repr=False)
     _blanks: dict[torch.Size, Tensor] = field(default_factory=dict, repr=False)
     _casts: list[tuple[Tensor, Tensor]] = field(default_factory=list, repr=False)
 
@@ -52,14 +57,14 @@ class LoadedModel:
         return bool(self.unet.config.in_channels == self.family.latent_channels * 2 + 1)
 
     @torch.no_grad()
-    def network(self, x: Tensor, t: Tensor, cross: Tensor) -> Tensor:
+    def network(self, x: Tensor, t: Tensor, cross: Tensor, beside: Tensor | None = None) -> Tensor:
         """The UNet's raw output, float32 [B,C,h,w].
 
-        `x`: scaled latents [B,C,h,w]; `t`: timesteps [B], whole or not; `cross`: encoded words [B,T,D]. An inpainting
-        UNet is told that everything is masked.
+        `x`: scaled latents [B,C,h,w]; `t`: timesteps [B], whole or not; `cross`: encoded words [B,T,D]. `beside`: what
+        an inpainting UNet also sees, mask and masked picture [1,1+C,h,w]; without it everything is masked.
         """
         if self.inpainting:
-            x = torch.cat([x, self._blank(x)], 1)
+            x = torch.cat([x, self._blank(x) if beside is None else beside.to(x).expand(len(x), -1, -1, -1)], 1)
         words = self._cast(cross)
         return self.unet(x.to(self.dtype), t, encoder_hidden_states=words, return_dict=False)[0].float()
 
@@ -72,6 +77,13 @@ class LoadedModel:
                 return cast
         self._casts = [(cross, cross.to(self.dtype)), *self._casts[:1]]
         return self._casts[0][1]
+
+    def forget_words(self) -> None:
+        """Drop everything computed from words: the weights it went through have changed."""
+        self._casts.clear()
+        for processor in self.unet.attn_processors.values():
+            if isinstance(processor, LeanAttention):
+                processor.forget()
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> tuple[Tensor, list[str]]:
@@ -107,6 +119,25 @@ class LoadedModel:
                 raise NotANumber("The VAE gave values that are no numbers even in fp32; choose another VAE.")
 
     @torch.no_grad()
+    def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """(mean, deviation) of the latents of RGB pictures [B,3,H,W] in -1..1: float32 [B,C,h,w] in the UNet's scale.
+
+        H and W are multiples of the latent factor. As in `decode` each is encoded alone, and again in fp32 where the
+        encoder gives NaN.
+        """
+        found = [self._encode_one(one) for one in pictures.split(1)]
+        mean, deviation = (torch.cat(parts) * self.latent_scale for parts in zip(*found, strict=True))
+        return mean, deviation
+
+    def _encode_one(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        mean, deviation = _encode(self.vae, picture.to(self.device), self.vae_dtype)
+        if not torch.isfinite(mean).all() and self.vae_dtype != torch.float32:
+            mean, deviation = _encode(plain_copy(self.vae).float(), picture.to(self.device), torch.float32)
+        if not torch.isfinite(mean).all():
+            raise NotANumber("The VAE gave values that are no numbers for this picture; choose another VAE.")
+        return mean, deviation
+
+    @torch.no_grad()
     def preview_rgb(self, x0: Tensor) -> Tensor:
         """uint8 [B,h,w,3] of x0 estimates [B,C,h,w], one pixel a latent pixel, on the CPU."""
         if self.preview_matrix is None:
@@ -136,6 +167,12 @@ class LoadedModel:
 def _decode(vae: AutoencoderKL, latent: Tensor, dtype: torch.dtype) -> Tensor:
     """float32 [1,3,H,W] in about -1..1."""
     return vae.decode(latent.to(dtype), return_dict=False)[0].float()
+
+
+def _encode(vae: AutoencoderKL, picture: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """(mean, deviation), float32 [1,C,h,w] in the autoencoder's own scale."""
+    latent = vae.encode(picture.to(dtype)).latent_dist
+    return latent.mean.float(), latent.std.float()
 
 
 def plain_copy(vae: AutoencoderKL) -> AutoencoderKL:
