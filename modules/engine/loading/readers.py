@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -63,7 +64,7 @@ class Pickled:
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
-        found = _unpickle(path)
+        found = read_pickle(path)
         while isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
             found = found["state_dict"]
         if not isinstance(found, dict):
@@ -103,6 +104,14 @@ class Leftover:
     def __setstate__(self, _state: object) -> None: ...
 
 
+class ParameterTable(dict[str, Any]):
+    """Stands for torch's ParameterDict, in which old embeddings keep their one tensor."""
+
+    def __setstate__(self, state: object) -> None:
+        held = state.get("_parameters", state) if isinstance(state, dict) else {}
+        self.update({k: v for k, v in held.items() if isinstance(k, str) and isinstance(v, Tensor)})
+
+
 def _plain_dict(*_args: object) -> dict[Any, Any]:
     return {}
 
@@ -131,6 +140,7 @@ _LEFTOVERS = (
 )
 _STAND_INS: list[Any] = [
     *((Leftover, name) for name in _LEFTOVERS),
+    (ParameterTable, "torch.nn.modules.container.ParameterDict"),
     (_plain_dict, "collections.defaultdict"),
     (set, "__builtin__.set"),
     (dict, "builtins.dict"),
@@ -140,8 +150,8 @@ _STAND_INS: list[Any] = [
 ]
 
 
-def _unpickle(path: Path) -> object:
-    """One restricted pass over the file; never a second one."""
+def read_pickle(path: Path) -> object:
+    """What a pickled file holds, in one restricted pass that runs nothing from it; raises ModelFileError."""
     with torch.serialization.safe_globals(_STAND_INS), _reported(path):
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
@@ -161,7 +171,16 @@ def _reported(path: Path) -> Iterator[None]:
         ) from None
     except MemoryError:
         raise
-    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, OSError) as error:
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        EOFError,
+        OSError,
+        struct.error,
+    ) as error:
         raise ModelFileError(f"{path.name} is cut off or damaged ({_brief(error)}); download it again.") from None
 
 
