@@ -66,6 +66,7 @@ class Folders(Frozen):
     """Where things are, from the settings; made by `folders()`."""
 
     data: Path
+    models: Path
     checkpoints: tuple[Path, ...]
     vae: tuple[Path, ...]
     embeddings: Path
@@ -87,6 +88,7 @@ def folders(settings: Settings, program: Path) -> Folders:
     embedded = program.resolve() / "models" / "Stable-diffusion"
     return Folders(
         data=data,
+        models=models,
         checkpoints=tuple(dict.fromkeys([models / "Stable-diffusion", *further(settings.ckpt_dir), embedded])),
         vae=(models / "VAE", *further(settings.vae_dir)),
         embeddings=data / "embeddings",
