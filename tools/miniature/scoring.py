@@ -15,9 +15,10 @@ COUNTS = ("one", "two", "three")
 PAIRS = ("beside", "stacked")
 PARTS = ("kind", "colour")
 
-MAIN_COLOUR, MAIN_KIND, BOTH, RELATION, COUNT, ALL = (
-    "main colour", "main kind", "two things, both right", "relation", "count", "everything right",
+MAIN_COLOUR, MAIN_KIND, STYLE, BOTH, RELATION, COUNT, ALL = (
+    "main colour", "main kind", "named style", "two things, both right", "relation", "count", "everything right",
 )  # fmt: skip
+UNNAMED_STYLE = "flat"  # what a picture is when no style is named
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def attribute_marks(asked: Facts, read: Facts) -> dict[str, bool]:
 def combined_marks(asked: Facts, read: Facts) -> dict[str, bool]:
     """The marks that people mean, as far as they apply.
 
-    main colour, main kind: of the thing that is named first, wherever in a pair it stands.
+    main colour, main kind: of the first thing, wherever in a pair it stands. named style: other than flat.
     two things, both right: kind and colour of both, in either order. relation: beside or stacked as asked, and the
     things recognisably in the asked order (more of kind1, colour1, kind2, colour2 agree that way than the other way).
     count: one, two or three of a thing. everything right: all attributes that were asked for.
@@ -58,6 +59,8 @@ def combined_marks(asked: Facts, read: Facts) -> dict[str, bool]:
         for mark, name in ((MAIN_COLOUR, "colour1"), (MAIN_KIND, "kind1"))
         if name in asked
     }
+    if asked.get("style", UNNAMED_STYLE) != UNNAMED_STYLE:
+        marks[STYLE] = read["style"] == asked["style"]
     if pair:
         both_there = read["layout"] in PAIRS
         marks[BOTH] = both_there and all(seen[name] == asked[name] for name in _thing_names(asked))
