@@ -15,12 +15,36 @@ from modules.schema.request import Frozen, GenerationRequest
 _LENGTHS = struct.Struct(">II")
 
 
+class NetworkRef(Frozen):
+    """A LoRA or hypernetwork file and how strongly it acts: `text` on the text encoder, `unet` on the UNet (of a
+    hypernetwork, which has one strength). `rank` cuts the ranks of a LoRA. `name` is what the prompt calls it."""
+
+    kind: Literal["lora", "hypernet"]
+    name: str
+    path: str
+    text: float = 1.0
+    unet: float = 1.0
+    rank: int | None = None
+
+
+class EmbeddingRef(Frozen):
+    """A textual-inversion file whose `name` may stand in a prompt."""
+
+    name: str
+    path: str
+
+
 class ModelRef(Frozen):
-    """The files of a loaded model: absolute paths; `vae` None means the checkpoint's own."""
+    """The files of a loaded model: absolute paths; `vae` None means the checkpoint's own.
+
+    `networks` change its weights while it draws, in this order; `embeddings` are words it knows beside its own.
+    """
 
     checkpoint: str
     vae: str | None = None
     use_ema: bool = False
+    networks: tuple[NetworkRef, ...] = ()
+    embeddings: tuple[EmbeddingRef, ...] = ()
 
 
 class UpscalerRef(Frozen):

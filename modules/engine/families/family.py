@@ -16,7 +16,8 @@ class Family:
     `latent_factor`: picture pixels a latent pixel; `latent_scale`: latents are multiplied by it after encoding.
     `prediction`: "epsilon" or "v". `unet_heads`: attention heads a level (0: width decides).
     `preview_rgb`: rows of latent channels, then a constant row, to RGB in -1..1; holds for autoencoders of the
-    channels `preview_vae`.
+    channels `preview_vae`. `network_prefixes`: how the names of layers begin in LoRA files and the like, and which
+    part of the model ("unet", "text") then follows.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Family:
     ays_table: str = "sd1"
     preview_rgb: Rows = ()
     preview_vae: tuple[int, ...] = ()
+    network_prefixes: tuple[tuple[str, str], ...] = ()
 
     def schedule(self) -> NoiseSchedule:
         """The noise schedule it was trained with."""

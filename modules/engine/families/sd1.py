@@ -5,6 +5,11 @@ from __future__ import annotations
 from modules.catalog.families_facts import FAMILIES
 from modules.engine.families.family import Family
 
+_UNET_PREFIXES = ("lora_unet_", "oft_unet_", "lycoris_", "lycoris_unet_", "unet.", "diffusion_model.", "")
+_TEXT_PREFIXES = ("lora_te_", "lora_te1_", "oft_te_", "lycoris_", "lycoris_te_", "text_encoder.", "te.", "")
+# What PEFT and old tools put before all of these.
+_WRAPPERS = ("", "base_model.model.", "base_model.model.base_model.model.", "model.")
+
 SD1 = Family(
     name="sd1",
     label=FAMILIES["sd1"].label,
@@ -19,4 +24,10 @@ SD1 = Family(
         (0.0, 0.0, 0.0),
     ),
     preview_vae=(128, 256, 512, 512),
+    network_prefixes=tuple(
+        (wrapper + prefix, part)
+        for wrapper in _WRAPPERS
+        for part, prefixes in (("unet", _UNET_PREFIXES), ("text", _TEXT_PREFIXES))
+        for prefix in prefixes
+    ),
 )

@@ -61,6 +61,10 @@ class LeanAttention:
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
         return attn.to_out[0](mixed.transpose(1, 2).flatten(2))
 
+    def forget(self) -> None:
+        """Drop keys and values computed with weights that have changed since."""
+        self._known = []
+
     def _of_words(self, attn: Attention, words: Tensor) -> tuple[Tensor, Tensor]:
         for known, key, value in self._known:
             if known is words:

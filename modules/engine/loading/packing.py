@@ -43,6 +43,14 @@ class PackedConv2d(nn.Module):
         )
         self._packed_for = x.shape[2:]
 
+    def dense(self) -> Tensor:
+        """The weight in the ordinary layout; not to be written to."""
+        return _dense(self.packed)
+
+    def load(self, weight: Tensor) -> None:
+        """Take another weight of the same shape and dtype; it is packed at the next call."""
+        self.packed, self._packed_for = weight, None
+
     def plain(self) -> nn.Conv2d:
         """The layer as it was before packing."""
         layer = nn.Conv2d(
@@ -71,6 +79,14 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+
+    def dense(self) -> Tensor:
+        """The weight in the ordinary layout; not to be written to."""
+        return _dense(self.packed)
+
+    def load(self, weight: Tensor) -> None:
+        """Take another weight of the same shape and dtype."""
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, None)
 
     def plain(self) -> nn.Linear:
         """The layer as it was before packing."""
