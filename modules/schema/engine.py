@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO, Literal
 
-from modules.schema.request import Frozen, GenerationRequest
+from modules.schema.frozen import Frozen
+from modules.schema.orders import Order
 
 _LENGTHS = struct.Struct(">II")
 
@@ -55,12 +56,23 @@ class UpscalerRef(Frozen):
 
 
 class EngineJob(Frozen):
-    """A resolved request, the files it needs and how often to show previews (0 = never)."""
+    """A resolved request, the files it needs and how often to show previews (0 = never).
+
+    `inputs`: folder of the input pictures, each named HASH.png. Absolute paths: of `upscalers` (and face restorers)
+    that are model files by name, and of other `files` by the request's field that names them.
+    """
 
     id: str
-    request: GenerationRequest
+    request: Order
     model: ModelRef
     previews_per_second: float = 2.0
+    inputs: str = ""
+    upscalers: dict[str, str] = {}
+    files: dict[str, str] = {}
+
+    def upscaler(self, name: str) -> UpscalerRef:
+        """The upscaler of that name in the request."""
+        return UpscalerRef(name=name, path=self.upscalers.get(name))
 
 
 class Command(Frozen):

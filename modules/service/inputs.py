@@ -1,0 +1,95 @@
+"""Pictures that requests begin with: kept once each, under the name of their content.
+
+A request names a picture by the SHA-256 of its pixels (`PictureHash`), so equal pictures are one file, and a request
+means the same picture for ever. Files are PNG, named HASH.png.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import time
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from modules.schema.errors import BadRequest, NotFound, UserError
+from modules.service.outputs import write_atomically
+
+MOST_PIXELS = 16384 * 16384 // 2
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
+_BROKEN = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, struct.error, EOFError)
+_MODES = {"1": "L", "L": "L", "LA": "RGBA", "PA": "RGBA", "RGBA": "RGBA", "I;16": "L"}
+_LEVEL = 1
+
+
+class InputPictures:
+    """The folder of input pictures. Safe for threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, data: bytes) -> str:
+        """Keep a picture file of any usual format, turned upright; returns its name. Raises BadRequest."""
+        return self.add_picture(read_picture(data))
+
+    def add_picture(self, picture: Image.Image) -> str:
+        """Keep a picture of mode RGB, RGBA or L; returns its name."""
+        name = picture_hash(picture)
+        path = self.folder / f"{name}.png"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                os.utime(path)
+            else:
+                file = io.BytesIO()
+                picture.save(file, "PNG", compress_level=_LEVEL)
+                write_atomically(path, file.getvalue())
+        except OSError as error:
+            raise UserError(f"The picture could not be kept ({error.strerror}): make room on the disk.") from error
+        return name
+
+    def path(self, name: str) -> Path:
+        """The file of that name; raises NotFound."""
+        path = self.folder / f"{name}.png"
+        if len(name) != 64 or not name.isalnum() or not path.is_file():
+            raise NotFound("That picture is not there any more: choose it again.")
+        return path
+
+    def open(self, name: str) -> Image.Image:
+        """The picture of that name; raises NotFound."""
+        with Image.open(self.path(name)) as picture:
+            picture.load()
+            return picture.copy()
+
+    def prune(self, days: float) -> None:
+        """Remove pictures that nobody has used for so long."""
+        limit = time.time() - days * 86400
+        for path in self.folder.glob("*.png"):
+            if path.stat().st_mtime < limit:
+                path.unlink(missing_ok=True)
+
+
+def read_picture(data: bytes) -> Image.Image:
+    """Upright, as RGB, RGBA (where something is transparent) or L; raises BadRequest for what is no picture."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise BadRequest(f"A picture of {image.width}x{image.height} pixels is too large.")
+            upright = ImageOps.exif_transpose(image)
+            transparent = "transparency" in upright.info
+            return upright.convert("RGBA" if transparent else _MODES.get(upright.mode, "RGB"))
+    except UnidentifiedImageError:
+        raise BadRequest("This is not a picture that can be read: use PNG, JPEG, WebP, GIF, AVIF or TIFF.") from None
+    except Image.DecompressionBombError:
+        raise BadRequest("The picture claims to have so many pixels that it is not opened.") from None
+    except _BROKEN:
+        raise BadRequest("The picture is damaged and cannot be read.") from None
+
+
+def picture_hash(picture: Image.Image) -> str:
+    """SHA-256 of mode, size and pixels, in hex."""
+    head = f"{picture.mode} {picture.width}x{picture.height} ".encode()
+    return hashlib.sha256(head + picture.tobytes()).hexdigest()
