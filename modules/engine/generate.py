@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from modules.engine.conditioning import Conditioning, encode_request
+from modules.engine.conditioning import Conditioning, PromptEncoder
 from modules.engine.diffusion.guidance import Guidance
 from modules.engine.diffusion.noise import NoiseStream
 from modules.engine.diffusion.prediction import denoiser
@@ -30,8 +30,14 @@ PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16:
 
 
 @torch.inference_mode()
-def generate(request: GenerationRequest, model: LoadedModel, *, previews_per_second: float = 2.0) -> Events:
-    """Draw every picture of a resolved `request` and tell of it.
+def generate(
+    request: GenerationRequest,
+    model: LoadedModel,
+    *,
+    encoder: PromptEncoder | None = None,
+    previews_per_second: float = 2.0,
+) -> Events:
+    """Draw every picture of a resolved `request` and tell of it; `encoder` keeps its texts from job to job.
 
     After each event the consumer may send "skip" (finish the running batch as it stands) or "interrupt" (the same,
     and stop). What has been drawn so far is kept in both cases. Raises `UserError`s; all else raised is a bug.
@@ -44,7 +50,7 @@ def generate(request: GenerationRequest, model: LoadedModel, *, previews_per_sec
     pace = Pace(steps.total_steps, request.image_count, together)
     previews = Previews(model, previews_per_second)
     with tiled(model, request.tiling):
-        words = encode_request(request, model)
+        words = (encoder or PromptEncoder()).encode(request, model)
         for first in range(0, request.image_count, together):
             images = range(first, first + together)
             command = yield from _draw_batch(request, images, model, schedule, steps, words, pace, previews)
@@ -69,8 +75,7 @@ def _draw_batch(
     denoise = denoiser(model.network, schedule, model.prediction, request.enable_quantization)
     guided = Guidance(
         denoise,
-        words.cond.expand(len(images), -1, -1),
-        None if words.uncond is None else words.uncond.expand(len(images), -1, -1),
+        words,
         request.cfg_scale,
         s_min_uncond=request.s_min_uncond,
         s_min_uncond_all=request.s_min_uncond_all,

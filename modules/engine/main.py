@@ -17,6 +17,7 @@ import threading
 import uuid
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Protocol
 
 from pydantic import ValidationError
@@ -263,6 +264,7 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     """Import torch and everything on it (seconds), and pick the device."""
     import torch  # noqa: PLC0415
 
+    from modules.engine.conditioning import PromptEncoder
     from modules.engine.generate import generate
     from modules.engine.loading.placement import pick_device
     from modules.engine.loading.store import Store
@@ -272,7 +274,7 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     device = pick_device(arguments.device)
     store = Store(arguments.capacity, device, arguments.attention)
     label = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
-    return Parts(store, generate, label)
+    return Parts(store, partial(generate, encoder=PromptEncoder()), label)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -27,7 +27,12 @@ class GenerationRequest(Frozen):
     is set).
     """
 
-    prompt: str = knob("", "Prompt", "What the picture shows. (word:1.2) strengthens, BREAK starts a new chunk.")
+    prompt: str = knob(
+        "",
+        "Prompt",
+        "What the picture shows. (word:1.2) strengthens, [a:b:0.5] changes "
+        "half-way, [a|b] takes turns, a AND b mixes.",
+    )
     negative_prompt: str = knob(
         "", "Negative prompt", "What the picture should not show. Unused at CFG scale 1.", infotext="Negative prompt"
     )
@@ -99,6 +104,14 @@ class GenerationRequest(Frozen):
     pad_cond_uncond: bool = knob(
         False, "Pad prompt and negative to one length", "Needed by some old pictures; otherwise only a speed matter.",
         section="prompt", infotext="Pad conds",
+    )  # fmt: skip
+    pad_cond_uncond_v0: bool = knob(
+        False, "Cut the negative to the prompt's length", "Or repeat its last word up to there, as DDIM of old did.",
+        section="prompt", infotext="Pad conds v0",
+    )  # fmt: skip
+    use_old_scheduling: bool = knob(
+        False, "Old prompt editing timelines", "In [from:to:when], 1.5 is step 1, as in A1111 before 1.6; otherwise "
+        "the middle of the hires pass.", section="prompt", infotext="Old prompt editing timelines",
     )  # fmt: skip
 
     rng: Literal["GPU", "CPU", "NV"] = knob(
@@ -173,6 +186,9 @@ class GenerationRequest(Frozen):
     soft_inpaint: SoftInpaint | None = None
     hires: Hires | None = None
     refiner: Refiner | None = None
+
+    styles: tuple[str, ...] = ()
+    """Names of saved prompts to be put into the prompts; a resolved request has their texts there instead."""
 
     extensions: dict[str, Any] = Field(default_factory=dict)
 

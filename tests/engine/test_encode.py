@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import pytest
@@ -12,13 +14,15 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from modules.engine.text.encode import emphasise, encode_prompts
+from modules.engine.text.encode import emphasise, encode_chunk, encode_texts
+from modules.engine.text.encodings import Encodings
 from modules.prompts.chunks import Chunk, chunk_prompt
 from modules.prompts.tokens import BOS, EOS, ClipTokenizer, load_tokenizer
 from modules.schema.errors import BadRequest
 
 CPU = torch.device("cpu")
 LAYERS = 3
+EMPTY = Chunk((BOS, *[EOS] * 76), (1.0,) * 77)
 MINIATURE = Path(__file__).parents[2] / "models/Stable-diffusion/miniature.safetensors"
 
 
@@ -49,7 +53,21 @@ def tiny() -> CLIPTextModel:
 def encode(
     model: CLIPTextModel, prompts: list[list[Chunk]], clip_skip: int = 1, mode: str = "Original"
 ) -> list[Tensor]:
-    return encode_prompts(model, prompts, clip_skip=clip_skip, emphasis=mode, device=CPU)
+    """Each prompt by itself, as one text."""
+    return [together(model, [chunks], clip_skip, mode)[0] for chunks in prompts]
+
+
+def together(
+    model: CLIPTextModel,
+    texts: list[list[Chunk]],
+    clip_skip: int = 1,
+    mode: str = "Original",
+    times: list[int] | None = None,
+) -> list[Tensor]:
+    """The texts of one prompt."""
+    return encode_texts(
+        lambda chunk: encode_chunk(model, chunk, clip_skip, CPU), texts, times or [1] * len(texts), mode, EMPTY
+    )
 
 
 def reference(model: CLIPTextModel, tokens: tuple[int, ...], drop: int) -> Tensor:
@@ -99,23 +117,45 @@ def test_impossible_clip_skip_names_the_range(tiny: CLIPTextModel, tokenizer: Cl
     assert caught.value.field == "clip_skip"
 
 
-def test_prompts_of_one_batch_do_not_change_each_other(tiny: CLIPTextModel, tokenizer: ClipTokenizer) -> None:
-    prompts = [chunk_prompt(text, tokenizer) for text in ("a (red:1.4) fox", "", "cat " * 160, "a (red:1.4) fox")]
-    together = encode(tiny, prompts)
-    assert [states.shape[0] for states in together] == [77, 77, 231, 77]
-    for states, chunks in zip(together, prompts, strict=True):
-        assert torch.allclose(states, encode(tiny, [chunks])[0], atol=1e-5)
-    assert torch.equal(together[0], together[3])
+def test_texts_of_one_prompt_are_equally_long(tiny: CLIPTextModel, tokenizer: ClipTokenizer) -> None:
+    texts = [chunk_prompt(text, tokenizer) for text in ("a red fox", "cat " * 160)]
+    short, long = together(tiny, texts)
+    assert short.shape == long.shape == (231, 16)
+    assert torch.equal(short[:77], encode(tiny, texts)[0])
+    assert torch.equal(short[77:154], encode(tiny, [[EMPTY]])[0])
 
 
-def test_equal_chunks_are_encoded_once(tiny: CLIPTextModel, tokenizer: ClipTokenizer) -> None:
-    sizes: list[int] = []
-    hook = tiny.embeddings.register_forward_pre_hook(
-        lambda module, args, kwargs: sizes.append(len(kwargs["input_ids"])), with_kwargs=True
-    )
-    with hook:
-        encode(tiny, [chunk_prompt("fox", tokenizer)] * 4 + [chunk_prompt("(fox:1.3)", tokenizer)] * 4)
-    assert sizes == [1]
+def test_texts_of_one_prompt_share_the_mean_of_emphasis(tiny: CLIPTextModel, tokenizer: ClipTokenizer) -> None:
+    """A rule of A1111: stages are encoded together, and the mean is restored over all of them."""
+    texts = [chunk_prompt(text, tokenizer) for text in ("a (red:1.4) fox", "sea")]
+    plain = [reference(tiny, chunks[0].tokens, 0) for chunks in texts]
+    weighted = plain[0].clone()
+    weighted[2] *= 1.4
+    means = (plain[0].mean() + 3 * plain[1].mean(), weighted.mean() + 3 * plain[1].mean())
+    red, sea = together(tiny, texts, times=[1, 3])
+    assert torch.allclose(red, weighted * (means[0] / means[1]), atol=1e-4)
+    assert torch.allclose(sea, plain[1] * (means[0] / means[1]), atol=1e-4)
+
+
+def test_encodings_are_made_once(tiny: CLIPTextModel) -> None:
+    kept, made = Encodings(capacity=2), list[str]()
+
+    def make(key: str) -> Tensor:
+        made.append(key)
+        return torch.zeros(1)
+
+    for key in ("a", "a", "b", "a", "c", "a", "b"):
+        kept.get(tiny, key, lambda key=key: make(key))
+    assert made == ["a", "b", "c", "b"]
+
+
+def test_encodings_go_with_their_encoder() -> None:
+    kept, encoder = Encodings(), torch.nn.Linear(1, 1)
+    gone = weakref.ref(kept.get(encoder, "a", lambda: torch.zeros(1)))
+    assert gone() is not None
+    del encoder
+    gc.collect()
+    assert gone() is None
 
 
 def test_emphasis_modes(tiny: CLIPTextModel, tokenizer: ClipTokenizer) -> None:
@@ -143,7 +183,8 @@ def test_original_keeps_the_mean_of_each_chunk(tiny: CLIPTextModel, tokenizer: C
 
 def test_weights_of_one_leave_the_states_untouched() -> None:
     states = torch.randn(77, 8)
-    assert emphasise(states, (1.0,) * 77, "Original") is states
+    (same,) = emphasise([states], [(1.0,) * 77], [1], "Original")
+    assert same is states
 
 
 def test_half_precision_encoder_gives_float32(tiny: CLIPTextModel, tokenizer: ClipTokenizer) -> None:

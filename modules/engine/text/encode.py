@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,31 +12,42 @@ from modules.prompts.chunks import Chunk
 from modules.schema.errors import BadRequest
 
 
-@torch.no_grad()
-def encode_prompts(
-    text_encoder: CLIPTextModel,
-    chunks_per_prompt: Sequence[Sequence[Chunk]],
-    *,
-    clip_skip: int,
+def encode_texts(
+    states: Callable[[Chunk], Tensor],
+    texts: Sequence[Sequence[Chunk]],
+    times: Sequence[int],
     emphasis: str,
-    device: torch.device,
+    empty: Chunk,
 ) -> list[Tensor]:
-    """Each prompt's states, float32 [77 * its chunks, D].
+    """The texts that one prompt has in the course of the steps, each float32 [77 * chunks of the longest, D].
 
-    All chunks go through the encoder in one batch, equal ones once. `clip_skip` 1 is the encoder's output, n > 1 the
-    states n - 1 layers earlier under the final layer norm. Raises BadRequest where the encoder has fewer layers.
+    `states` gives a chunk's [77, D]. Shorter texts are filled up with `empty` chunks. `times`: how many stages of the
+    prompt have each text; see `emphasise`.
     """
-    tokens = list(dict.fromkeys(chunk.tokens for chunks in chunks_per_prompt for chunk in chunks))
-    states = encode_tokens(text_encoder, torch.tensor(tokens, device=device), clip_skip)
-    by_tokens = dict(zip(tokens, states, strict=True))
-    return [
-        torch.cat([emphasise(by_tokens[chunk.tokens], chunk.weights, emphasis) for chunk in chunks])
-        for chunks in chunks_per_prompt
+    longest = max(len(chunks) for chunks in texts)
+    filled = [[*chunks, *[empty] * (longest - len(chunks))] for chunks in texts]
+    columns = [
+        emphasise([states(chunk) for chunk in column], [chunk.weights for chunk in column], times, emphasis)
+        for column in zip(*filled, strict=True)
     ]
+    return [torch.cat(parts) for parts in zip(*columns, strict=True)]
+
+
+@torch.no_grad()
+def encode_chunk(text_encoder: CLIPTextModel, chunk: Chunk, clip_skip: int, device: torch.device) -> Tensor:
+    """States float32 [77, D] of one chunk, before emphasis; see `encode_tokens`.
+
+    One at a time: the same chunk gives the same bits, whatever stands beside it in the prompt.
+    """
+    return encode_tokens(text_encoder, torch.tensor([chunk.tokens], device=device), clip_skip)[0]
 
 
 def encode_tokens(text_encoder: CLIPTextModel, tokens: Tensor, clip_skip: int) -> Tensor:
-    """States float32 [B, T, D] of token ids [B, T]; see `encode_prompts` for `clip_skip` and errors."""
+    """States float32 [B, T, D] of token ids [B, T].
+
+    `clip_skip` 1 is the encoder's output, n > 1 the states n - 1 layers earlier under the final layer norm. Raises
+    BadRequest where the encoder has fewer layers.
+    """
     layers = text_encoder.config.num_hidden_layers
     if not 1 <= clip_skip <= layers:
         raise BadRequest(
@@ -50,13 +61,27 @@ def encode_tokens(text_encoder: CLIPTextModel, tokens: Tensor, clip_skip: int) -
     return text_encoder.final_layer_norm(states).float()
 
 
-def emphasise(states: Tensor, weights: Sequence[float], mode: str) -> Tensor:
-    """`states` [T, D] of one chunk times each token's weight.
+def emphasise(
+    states: Sequence[Tensor], weights: Sequence[Sequence[float]], times: Sequence[int], mode: str
+) -> list[Tensor]:
+    """The same chunk of each text of a prompt, `states` [T, D], times each token's weight.
 
-    "Original" then restores the mean over the chunk (an old rule of A1111, kept for its pictures), "No norm" does
-    not; "Ignore" and "None" leave the states alone.
+    "Original" then restores the mean (an old rule of A1111, kept for its pictures): one mean over all stages of the
+    prompt, so a text counts as many `times` as there are stages with it. "No norm" does not; "Ignore" and "None"
+    leave the states alone.
     """
-    if mode in ("Ignore", "None") or all(weight == 1.0 for weight in weights):
-        return states
-    weighted = states * torch.tensor(weights, dtype=states.dtype, device=states.device)[:, None]
-    return weighted if mode == "No norm" else weighted * (states.mean() / weighted.mean())
+    if mode in ("Ignore", "None") or all(weight == 1.0 for row in weights for weight in row):
+        return list(states)
+    weighted = [
+        plain * torch.tensor(row, dtype=plain.dtype, device=plain.device)[:, None]
+        for plain, row in zip(states, weights, strict=True)
+    ]
+    if mode == "No norm":
+        return weighted
+    factor = _mean(states, times) / _mean(weighted, times)
+    return [each * factor for each in weighted]
+
+
+def _mean(states: Sequence[Tensor], times: Sequence[int]) -> Tensor:
+    total = torch.stack([each.mean() * count for each, count in zip(states, times, strict=True)]).sum()
+    return total / sum(times)

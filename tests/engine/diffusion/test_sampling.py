@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from modules.engine.diffusion.guidance import Guidance
+from modules.engine.diffusion.guidance import Guidance, Words
 from modules.engine.diffusion.prediction import denoiser
 from modules.engine.diffusion.sampling import SAMPLER_FUNCTIONS, Plan, plan, run, start
 from modules.engine.diffusion.schedule import NoiseSchedule, downcast, zero_terminal_snr
@@ -228,7 +228,8 @@ def test_the_whole_way_through_a_network(sampler: str, prediction: str) -> None:
     chosen = planned(sampler, 30)
     cond, uncond = torch.full((1, 77, 2), 0.5), torch.zeros(1, 77, 2)
     scale = 25.0 if sampler == "DDIM CFG++" else 2.0
-    guidance = Guidance(denoiser(network, SD1, prediction), cond, uncond, scale, total_calls=chosen.total_calls)
+    words = Words((cond,), uncond)
+    guidance = Guidance(denoiser(network, SD1, prediction), words, scale, total_calls=chosen.total_calls)
     noise = FakeNoise((1, 4, 32, 32))
     end = walk(chosen, guidance, start(chosen, noise.next()), noise)
     assert torch.isfinite(end).all()
