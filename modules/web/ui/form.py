@@ -12,9 +12,12 @@ from collections.abc import Iterable
 from html import escape
 
 from modules.schema.knob import Knob, knobs
+from modules.schema.parts import LATENT_UPSCALERS, PARTS, SAME_CHECKPOINT
 from modules.schema.request import GenerationRequest
+from modules.web.ui.icons import svg
 
 KNOBS: dict[str, Knob] = knobs(GenerationRequest)
+PART_KNOBS: dict[str, dict[str, Knob]] = {part: knobs(model) for part, model in PARTS.items()}
 
 SECTIONS: dict[str, str] = {
     "variation": "Variation",
@@ -25,20 +28,42 @@ SECTIONS: dict[str, str] = {
     "model": "Model",
 }
 
+# Choices that are files: the list that `static/lists.js` fills in, and what stands before the files.
+_UPSCALERS = ("None", "Lanczos", "Nearest")
+_LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "checkpoint": ("checkpoints", ()),
+    "vae": ("vaes", ()),
+    "image.upscaler": ("upscalers", _UPSCALERS),
+    "hires.upscaler": ("upscalers", (*LATENT_UPSCALERS, *_UPSCALERS)),
+    "hires.checkpoint": ("checkpoints", (SAME_CHECKPOINT,)),
+    "refiner.checkpoint": ("checkpoints", ("",)),
+}
+_LONG_TEXTS = ("prompt", "negative_prompt")
 
-def field(knob: Knob, *, form: str = "txt2img", help_line: bool = False, extra: str = "", slider: bool = True) -> str:
+
+def field(
+    knob: Knob,
+    *,
+    form: str = "txt2img",
+    part: str = "",
+    help_line: bool = False,
+    extra: str = "",
+    slider: bool = True,
+) -> str:
     """The labelled widget of one knob.
 
-    `form` starts the ids of the page's tab, `help_line` shows the help text under the widget (else it is a tooltip),
-    `extra` is markup beside the widget (buttons), `slider=False` leaves a number without its slider.
+    `form` starts the ids of the page's tab, `part` is the request's part that the knob is of, `help_line` shows the
+    help text under the widget (else it is a tooltip), `extra` is markup beside the widget (buttons), `slider=False`
+    leaves a number without its slider.
     """
-    name = f"{form}-{knob.name}"
-    control = _control(knob, name, slider)
+    path = f"{part}.{knob.name}" if part else knob.name
+    name = f"{form}-{path.replace('.', '-')}"
+    control = _control(knob, path, name, slider)
     shown = f'<p class="help" id="{name}-help">{escape(knob.help)}</p>'
     hidden = f'<span class="unseen" id="{name}-help">{escape(knob.help)}</span>'
     classes = "field toggle" if knob.kind is bool else "field"
     return (
-        f'<div class="{classes}" data-knob="{knob.name}" data-kind="{knob.kind.__name__}"{_optional(knob)} '
+        f'<div class="{classes}" data-knob="{path}" data-kind="{knob.kind.__name__}"{_optional(knob)} '
         f'data-default="{escape(json.dumps(knob.default))}" data-label="{escape(knob.label)}">'
         f'<label for="{name}" title="{escape(knob.help)} Double click: {escape(_default_text(knob))}.">'
         f"{escape(knob.label)}{_unit(knob)}</label>"
@@ -46,18 +71,42 @@ def field(knob: Knob, *, form: str = "txt2img", help_line: bool = False, extra: 
     )
 
 
-def fields(selected: Iterable[Knob], **options: bool) -> str:
-    return "".join(field(knob, **options) for knob in selected)
+def fields(selected: Iterable[Knob], *, form: str = "txt2img", part: str = "", help_line: bool = False) -> str:
+    return "".join(field(knob, form=form, part=part, help_line=help_line) for knob in selected)
 
 
-def section(name: str, *, leave_out: Iterable[str] = ()) -> str:
+def section(name: str, *, form: str = "txt2img", leave_out: Iterable[str] = ()) -> str:
     """An accordion of one section's knobs; its title line says which of them are not at their default."""
     skipped = set(leave_out)
     inside = [k for k in KNOBS.values() if k.section == name and not k.hidden and k.name not in skipped]
     return (
         f'<details class="section" data-section="{name}"><summary><span>{escape(SECTIONS[name])}</span>'
         f'<span class="changed" data-changed></span></summary>'
-        f'<div class="grid">{fields(inside, help_line=True)}</div></details>'
+        f'<div class="grid">{fields(inside, form=form, help_line=True)}</div></details>'
+    )
+
+
+def part_fields(part: str, *, form: str, leave_out: Iterable[str] = (), help_line: bool = True) -> str:
+    """The widgets of a part's knobs, all but `leave_out` and the hidden ones."""
+    skipped = set(leave_out)
+    inside = [k for k in PART_KNOBS[part].values() if not k.hidden and k.name not in skipped]
+    return fields(inside, form=form, part=part, help_line=help_line)
+
+
+def part_section(part: str, title: str, *, form: str, body: str | None = None) -> str:
+    """An accordion with a switch: the request has the part while it is on. `body` stands in for the part's widgets.
+
+    The switch lies beside the title line, not in it: a control inside a control is lost on screen readers.
+    """
+    name = f"{form}-{part}"
+    inside = body or f'<div class="grid">{part_fields(part, form=form)}</div>'
+    return (
+        f'<div class="part-section" data-part-section="{part}">'
+        f'<details class="section" data-section="{part}"><summary><span>{escape(title)}</span>'
+        f'<span class="changed" data-changed></span></summary>{inside}</details>'
+        f'<div class="field switch" data-knob="{part}" data-kind="bool" data-part data-default="false" '
+        f'data-label="{escape(title)}"><label for="{name}" class="unseen">{escape(title)}</label>'
+        f'<div class="control"><input type="checkbox" role="switch" id="{name}" autocomplete="off"></div></div></div>'
     )
 
 
@@ -71,44 +120,26 @@ def button(action: str, label: str, icon: str, *, text: bool = False) -> str:
     )
 
 
-_ICONS: dict[str, str] = {
-    "refresh": '<path d="M20 11a8 8 0 1 0-.7 4.5M20 4v7h-7"/>',
-    "swap": '<path d="M7 4 3 8l4 4M3 8h14M17 20l4-4-4-4M21 16H7"/>',
-    "dice": '<rect x="4" y="4" width="16" height="16" rx="3"/><path d="M9 9h0M15 9h0M12 12h0M9 15h0M15 15h0"/>',
-    "recycle": '<path d="M3 12a9 9 0 1 0 3-6.7L3 8M3 3v5h5M12 7v5l3 2"/>',
-    "paste": '<path d="M12 4v11M7 11l5 5 5-5M5 20h14"/>',
-    "clear": '<path d="m6 6 12 12M18 6 6 18"/>',
-    "theme": '<path d="M12 4a8 8 0 1 0 0 16z" fill="currentColor"/><circle cx="12" cy="12" r="8"/>',
-    "save": '<path d="M12 4v11M7 10l5 5 5-5M5 20h14"/>',
-    "copy": '<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M5 15V6a2 2 0 0 1 2-2h9"/>',
-    "folder": '<path d="M3 18V6a1 1 0 0 1 1-1h5l2 2h9a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1z"/>',
-    "send": '<path d="M5 12h13M13 6l6 6-6 6"/>',
-    "info": '<circle cx="12" cy="12" r="9"/><path d="M12 11v5M12 8h.01"/>',
-    "reset": '<path d="M4 11a8 8 0 1 1 .7 4.5M4 4v7h7"/>',
-}
-
-
-def svg(icon: str) -> str:
-    """A line icon of 24 units in the text's colour, hidden from screen readers."""
-    return (
-        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" '
-        f'stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round">{_ICONS[icon]}</svg>'
-    )
-
-
-def _control(knob: Knob, name: str, slider: bool) -> str:
+def _control(knob: Knob, path: str, name: str, slider: bool) -> str:
     described = f'id="{name}" aria-describedby="{name}-help"'
+    if path in _LISTS:
+        source, first = _LISTS[path]
+        return _select(first, f'{described} data-list="{source}"')
     if knob.choices is not None:
         return _select(knob.choices, described)
     if knob.kind is bool:
         return f'<input type="checkbox" {described} autocomplete="off">'
     if knob.kind in (int, float):
         return _number(knob, described, slider)
+    if knob.name in _LONG_TEXTS:
+        return f'<textarea rows="2" {described} autocomplete="off" spellcheck="false"></textarea>'
     return f'<input type="text" {described} autocomplete="off">'
 
 
 def _select(choices: Iterable[str], described: str) -> str:
-    options = "".join(f"<option>{escape(choice)}</option>" for choice in choices)
+    options = "".join(
+        f"<option>{escape(choice)}</option>" if choice else '<option value="">None</option>' for choice in choices
+    )
     return f'<select {described} autocomplete="off">{options}</select>'
 
 

@@ -8,30 +8,18 @@ from modules.web.ui.form import KNOBS, button, field
 
 
 def build() -> None:
-    """Add the bar to the Blocks being built; its lists are filled by `static/topbar.js` from the catalog's routes."""
+    """Add the bar to the Blocks being built; its lists are filled by `static/lists.js` from the catalog's routes."""
     gr.HTML(_markup(), elem_id="topbar", apply_default_css=False)
 
 
 def _markup() -> str:
     return (
         '<header class="topbar" data-panel="topbar">'
-        f"{_choice('checkpoint', button('refresh', 'Look for new files', 'refresh'))}"
-        f"{_choice('vae')}"
+        f"{field(KNOBS['checkpoint'], extra=button('refresh', 'Look for new files', 'refresh'))}"
+        f"{field(KNOBS['vae'])}"
         f"{field(KNOBS['clip_skip'], slider=False)}"
         '<p class="engine" data-engine role="status" aria-live="polite"><i class="lamp"></i>'
         "<span data-engine-text>Connecting</span></p>"
         f"{button('theme', 'Light or dark', 'theme')}"
         "</header>"
-    )
-
-
-def _choice(name: str, extra: str = "") -> str:
-    """A knob whose choices are files: a list that is filled when the page is open."""
-    text = field(KNOBS[name], extra=extra)
-    start = text.index("<input")
-    end = text.index(">", start) + 1
-    return (
-        text[:start]
-        + f'<select id="txt2img-{name}" aria-describedby="txt2img-{name}-help" autocomplete="off"></select>'
-        + text[end:]
     )
