@@ -15,8 +15,8 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO, Protocol
 
@@ -50,11 +50,12 @@ class Generate(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What the engine runs with; `device` is a label for people."""
+    """What the engine runs with; `device` is a label for people. `others`: what does jobs of another kind."""
 
     models: Models
     generate: Generate
     device: str
+    others: Mapping[str, Callable[[EngineJob], Events]] = field(default_factory=dict)
 
 
 class Orders:
@@ -145,6 +146,9 @@ class Engine:
 
     def _draw(self, job: EngineJob) -> Finished | Failed:
         """Everything of a job but its ending, which is returned."""
+        if not isinstance(job.request, GenerationRequest):
+            self._status("busy")
+            return self._follow(job.id, self._parts.others[job.request.kind](job))
         self._status("loading" if job.model.checkpoint != self._checkpoint else "busy", ref=job.model)
         model = self._parts.models.get(job.model, job.request.precision)
         self._checkpoint = job.model.checkpoint
@@ -153,14 +157,18 @@ class Engine:
             return Finished("interrupted")
         self._status("busy", ref=job.model)
         events = self._parts.generate(job.request, model, previews_per_second=job.previews_per_second)
+        return self._follow(job.id, events)
+
+    def _follow(self, job_id: str, events: Events) -> Finished | Failed:
+        """Send what comes of a job, telling it of commands; returns its ending."""
         told: str | None = None
         try:
             while True:
                 event = events.send(told)
                 if isinstance(event, ENDINGS):
                     return event
-                self._send(job.id, event)
-                told = self._orders.signal(job.id)
+                self._send(job_id, event)
+                told = self._orders.signal(job_id)
         except StopIteration:
             return Finished("done")
         finally:
@@ -268,13 +276,17 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     from modules.engine.generate import generate
     from modules.engine.loading.placement import pick_device
     from modules.engine.loading.store import Store
+    from modules.engine.postprocess.extras import Extras
+    from modules.engine.postprocess.faces import FaceRestorers
+    from modules.engine.postprocess.upscalers import Upscalers
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = pick_device(arguments.device)
     store = Store(arguments.capacity, device, arguments.attention)
+    extras = Extras(Upscalers(device), FaceRestorers(device))
     label = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
-    return Parts(store, partial(generate, encoder=PromptEncoder()), label)
+    return Parts(store, partial(generate, encoder=PromptEncoder()), label, {"extras": extras.run})
 
 
 def main(words: list[str] | None = None) -> int:

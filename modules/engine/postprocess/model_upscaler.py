@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 from spandrel import (
+    MAIN_REGISTRY,
     ImageModelDescriptor,
     ModelDescriptor,
     ModelLoader,
@@ -18,6 +19,11 @@ from spandrel import (
     canonicalize_state_dict,
 )
 from torch import Tensor
+
+try:
+    from spandrel_extra_arches import EXTRA_REGISTRY  # CodeFormer and others, whose licences forbid commercial use
+except ImportError:
+    EXTRA_REGISTRY = ()
 
 from modules.engine.loading.readers import read_pickle
 from modules.engine.postprocess.tiles import TensorFractions, Tiling, tiled
@@ -73,8 +79,10 @@ def load_model(path: Path, device: torch.device) -> ImageModelDescriptor[torch.n
 
 def describe(path: Path) -> ModelDescriptor:
     """What spandrel makes of a file; nothing in the file is run. Raises ModelFileError."""
+    kinds = MAIN_REGISTRY.copy()
+    kinds.add(*EXTRA_REGISTRY)
     try:
-        return ModelLoader().load_from_state_dict(canonicalize_state_dict(_state_dict(path)))
+        return ModelLoader(registry=kinds).load_from_state_dict(canonicalize_state_dict(_state_dict(path)))
     except UnsupportedModelError:
         raise ModelFileError(f"{path.name} is of no kind of upscaler or restorer that is known here.") from None
     except (RuntimeError, ValueError, KeyError, AssertionError) as error:
