@@ -1,21 +1,101 @@
-// The prompt boxes: token counters, the borders of the 75-token chunks, and the keys that change weights.
+// The prompt boxes: tokens, chunk borders, what could not be understood, and the keys that change weights.
 
 import { post } from "./api.js";
 import { all, later, make, one, say } from "./dom.js";
+import { Autocomplete } from "./complete.js";
+import { drawMarks, inUnits } from "./marks.js";
+import { names } from "./names.js";
+import { replaceText, splice } from "./textbox.js";
+import { sentence, tagsInVain, unknownNames } from "./unknown.js";
 import { changeWeight, moveItem } from "./weights.js";
 
-/** Wire the prompt boxes of a tab. */
-export function wirePrompts(form, root) {
-  for (const element of all(".field.prompt", root)) {
-    const box = one("textarea", element);
-    const count = counter(form, element, box);
-    form.onChange((names) => {
-      if (names.includes(element.dataset.knob)) fit(box);
-      if (names.some((name) => [element.dataset.knob, "emphasis", "comma_padding_backtrack"].includes(name))) count();
+const MATTER = ["emphasis", "comma_padding_backtrack", "steps"];
+const MOST_NOTES = 3;
+
+/** Wire the prompt boxes of a tab; `useStyle(name)` puts a style on its form. */
+export function wirePrompts(form, root, useStyle = () => {}) {
+  for (const element of all(".field.prompt", root)) new PromptBox(form, element, useStyle);
+}
+
+class PromptBox {
+  #form;
+  #element;
+  #box;
+  #negative;
+  #latest = 0;
+  #counted = { text: "", borders: [], problems: [] };
+
+  constructor(form, element, useStyle) {
+    this.#form = form;
+    this.#element = element;
+    this.#box = one("textarea", element);
+    const knob = element.dataset.knob;
+    this.#negative = knob === "negative_prompt";
+    const askLater = later(() => this.#ask(), 200);
+    const changed = () => {
+      one("[data-mirror]", element).replaceChildren(); // marks of the text before would stand in wrong places
+      askLater();
+    };
+    form.onChange((changes) => {
+      if (changes.includes(knob)) fit(this.#box);
+      if (changes.some((name) => name === knob || MATTER.includes(name))) changed();
     });
-    box.addEventListener("scroll", () => (one("[data-mirror]", element).scrollTop = box.scrollTop));
-    box.addEventListener("keydown", (event) => weightKeys(event, box));
-    count();
+    names.onChange(() => this.#draw());
+    this.#box.addEventListener("scroll", () => (one("[data-mirror]", element).scrollTop = this.#box.scrollTop));
+    this.#box.addEventListener("keydown", (event) => weightKeys(event, this.#box));
+    new Autocomplete(element, useStyle);
+    changed();
+  }
+
+  async #ask() {
+    const mine = ++this.#latest;
+    const text = this.#box.value;
+    const values = Object.fromEntries(MATTER.map((name) => [name, this.#form.get(name)]));
+    const count = await post("tokens", { text, negative: this.#negative, ...values }).catch(() => null);
+    if (mine !== this.#latest || !count) return;
+    this.#counted = { text, borders: inUnits(text, count.borders), problems: count.problems ?? [] };
+    this.#tokens(count);
+    this.#draw();
+  }
+
+  #tokens({ used, limit, fills }) {
+    const output = one("[data-counter]", this.#element);
+    output.textContent = `${used}/${limit}`;
+    output.classList.toggle("over", limit > 75);
+    const starts = this.#counted.borders;
+    output.title = starts.length ? "" : `${limit - used} tokens until a second chunk of 75 starts`;
+    say(one("[data-chunks]", this.#element), starts.length ? chunkWords(this.#counted.text, starts, fills) : "");
+  }
+
+  #draw() {
+    const { text, borders, problems } = this.#counted;
+    if (text !== this.#box.value) return; // still being written
+    const unknown = unknownNames(text, this.#negative);
+    const mirror = one("[data-mirror]", this.#element);
+    drawMarks(mirror, text, borders, unknown);
+    mirror.scrollTop = this.#box.scrollTop;
+    this.#notes(problems, unknown);
+  }
+
+  #notes(problems, unknown) {
+    const vain = this.#negative ? tagsInVain(this.#box.value) : [];
+    const told = [
+      ...problems.map((textContent) => make("li", { textContent })),
+      ...vain.map((tag) => make("li", { textContent: `${tag} is only text here: networks belong into the prompt.` })),
+      ...unknown.map((name) => this.#suggestion(name)),
+    ];
+    const more = told.length - MOST_NOTES;
+    if (more > 1) told.splice(MOST_NOTES, more, make("li", { textContent: `And ${more} more like these.` }));
+    one("[data-notes]", this.#element).replaceChildren(...told);
+  }
+
+  #suggestion(unknown) {
+    const item = make("li", { textContent: sentence(unknown) });
+    if (!unknown.near) return item;
+    const button = make("button", { type: "button", className: "quiet", textContent: unknown.near });
+    button.addEventListener("click", () => splice(this.#box, unknown.start, unknown.end, unknown.near));
+    item.append(button, "?");
+    return item;
   }
 }
 
@@ -26,54 +106,15 @@ function fit(box) {
   box.style.height = `${box.scrollHeight}px`;
 }
 
-function counter(form, element, box) {
-  let latest = 0;
-  const ask = async () => {
-    const mine = ++latest;
-    const text = box.value;
-    const body = { text, emphasis: form.get("emphasis"), comma_padding_backtrack: form.get("comma_padding_backtrack") };
-    const count = await post("tokens", body).catch(() => null);
-    if (mine === latest && count) show(element, text, count);
-  };
-  const askLater = later(ask, 200);
-  return () => {
-    one("[data-mirror]", element).replaceChildren(); // borders of the text before would stand in wrong places
-    askLater();
-  };
-}
-
-function show(element, text, { used, limit, borders }) {
-  // Python counts characters, JavaScript UTF-16 units: cut by characters.
-  const characters = [...text];
-  const starts = borders.filter((border) => border < characters.length);
-  const output = one("[data-counter]", element);
-  output.textContent = `${used}/${limit}`;
-  output.classList.toggle("over", limit > 75);
-  output.title = starts.length ? "" : `${limit - used} tokens until a second chunk of 75 starts`;
-  drawBorders(one("[data-mirror]", element), characters, starts);
-  say(one("[data-chunks]", element), starts.length ? chunkWords(characters, starts) : "");
-}
-
-function chunkWords(characters, starts) {
-  const places = starts.map((start) => `“${firstWord(characters.slice(start).join(""))}”`);
-  return `${starts.length + 1} chunks of 75 tokens; a new one starts at ${places.join(", ")}.`;
+function chunkWords(text, starts, fills) {
+  const places = starts.map((start) => `“${firstWord(text.slice(start))}”`);
+  const sizes = fills?.length ? ` (${fills.join(" + ")})` : "";
+  return `${starts.length + 1} chunks of 75 tokens${sizes}; a new one starts at ${places.join(", ")}.`;
 }
 
 function firstWord(text) {
   const word = text.replace(/^[\s,.]+/, "").split(/[\s,]/)[0];
   return word.length > 20 ? `${word.slice(0, 20)}…` : word;
-}
-
-// The mirror lies behind the box with the same text in transparent ink; only the marks in it are seen.
-function drawBorders(mirror, characters, starts) {
-  let from = 0;
-  const parts = [];
-  for (const start of starts) {
-    parts.push(characters.slice(from, start).join(""), make("i", { className: "border" }));
-    from = start;
-  }
-  if (parts.length) parts.push(characters.slice(from).join("") + "\n");
-  mirror.replaceChildren(...parts);
 }
 
 function weightKeys(event, box) {
@@ -86,19 +127,4 @@ function weightKeys(event, box) {
   else return;
   event.preventDefault();
   if (result) replaceText(box, result);
-}
-
-// `insertText` is the only way that leaves the browser's undo working; it types over the part that differs.
-function replaceText(box, { text, start, end }) {
-  const old = box.value;
-  let head = 0;
-  while (head < old.length && old[head] === text[head]) head++;
-  let tail = 0;
-  while (tail < Math.min(old.length, text.length) - head && old.at(-1 - tail) === text.at(-1 - tail)) tail++;
-  box.setSelectionRange(head, old.length - tail);
-  const fresh = text.slice(head, text.length - tail);
-  const typed = fresh ? document.execCommand("insertText", false, fresh) : document.execCommand("delete");
-  if (!typed) box.setRangeText(fresh);
-  box.setSelectionRange(start, end);
-  box.dispatchEvent(new Event("input", { bubbles: true }));
 }

@@ -1,0 +1,36 @@
+// How a network is written into a prompt, and whether it stands there already.
+
+import { splice } from "./textbox.js";
+
+const TAG_WORDS = { lora: "lora", hypernetwork: "hypernet" };
+
+/** What is put into a prompt for a file: an embedding's name, or a tag with its default weight. */
+export function tagOf({ kind, name, weight }) {
+  return kind in TAG_WORDS ? `<${TAG_WORDS[kind]}:${name}:${weight || 1}>` : name;
+}
+
+/** The part of `text` that names this file, with the comma or space before it: {start, end}, or null. */
+export function findTag(text, { kind, name }) {
+  const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const tag = kind in TAG_WORDS
+    ? new RegExp(`,?\\s*<${TAG_WORDS[kind]}:${escaped}(?::[^<>]*)?>`, "i")
+    : new RegExp(`(?:^|,\\s*|\\s+|(?<=[(\\[|:]))${escaped}(?=$|[\\s,:)\\]|])`, "i");
+  const match = tag.exec(text);
+  return match && { start: match.index, end: match.index + match[0].length };
+}
+
+/** Put a file's tag and its trigger words at the end of the box, or take them out again; true when it is in now. */
+export function toggleTag(box, entry) {
+  const place = findTag(box.value, entry);
+  if (place) {
+    let { end } = place;
+    const words = entry.trigger && box.value.slice(end).startsWith(`, ${entry.trigger}`);
+    if (words) end += entry.trigger.length + 2;
+    splice(box, place.start, end, "");
+    return false;
+  }
+  const text = box.value.replace(/[\s,]+$/, "");
+  const trigger = entry.trigger && !text.includes(entry.trigger) ? `, ${entry.trigger}` : "";
+  splice(box, text.length, box.value.length, `${text ? ", " : ""}${tagOf(entry)}${trigger}`);
+  return true;
+}
