@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Self
 
 from modules.catalog.checkpoints import CheckpointCatalog
+from modules.catalog.styles import StyleFile
 from modules.catalog.vae import VaeCatalog
-from modules.prompts.chunks import TokenCount, count_tokens
+from modules.prompts.chunks import TokenCount
+from modules.prompts.prompt import count_prompt
 from modules.prompts.tokens import ClipTokenizer, load_tokenizer
 from modules.schema.engine import ModelRef
 from modules.schema.errors import NotFound, SetupError, UserError
@@ -29,6 +31,7 @@ from modules.service.facts import CatalogFacts
 from modules.service.jobs import DatabaseError, Job, Jobs
 from modules.service.outputs import Outputs
 from modules.service.pictures import Pictures
+from modules.service.prompts import request_problems
 from modules.service.resolve import CheckpointEntry, find_checkpoint, resolve
 from modules.service.streams import Streams
 from modules.service.worker import Worker
@@ -56,6 +59,7 @@ class App:
             folder.mkdir(parents=True, exist_ok=True)
         self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
         self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
+        self.styles = StyleFile(places.data / "styles.csv")
         self.refresh()
         self._jobs = Jobs(places.state)
         self._streams = Streams(self._jobs)
@@ -120,7 +124,11 @@ class App:
         caller calls the job; found by `job()` as well.
         """
         resolved, model, _ = resolve(
-            request, checkpoints=self.checkpoints, vaes=self.vaes, default_checkpoint=self.selected_checkpoint
+            request,
+            checkpoints=self.checkpoints,
+            vaes=self.vaes,
+            default_checkpoint=self.selected_checkpoint,
+            styles=self.styles,
         )
         wanted = self.settings.samples_save if save is None else save
         try:
@@ -134,6 +142,8 @@ class App:
                     f"The size was rounded to {resolved.width}x{resolved.height}: sides are multiples of 8 pixels."
                 )
             )
+        for sentence in request_problems(resolved):
+            self._streams.of(job.id).publish(Notice(sentence, "warning"))
         self._dispatcher.submitted()
         return job
 
@@ -263,12 +273,27 @@ class App:
         self.checkpoints.refresh()
         self.vaes.refresh()
 
-    def count_tokens(self, text: str, *, emphasis: str = "Original", comma_backtrack: int = 20) -> TokenCount:
-        """Tokens of a prompt, the room in its chunks and where chunks begin."""
+    def count_tokens(
+        self,
+        text: str,
+        *,
+        negative: bool = False,
+        steps: int = 20,
+        emphasis: str = "Original",
+        comma_backtrack: int = 20,
+    ) -> TokenCount:
+        """Tokens of a prompt (its longest text over so many steps), the room in its chunks, where chunks begin."""
         with self._tokenizer_lock:
             if self._tokenizer is None:
                 self._tokenizer = load_tokenizer()
-        return count_tokens(text, self._tokenizer, emphasis=emphasis, comma_backtrack=comma_backtrack)
+        return count_prompt(
+            text,
+            self._tokenizer,
+            negative=negative,
+            steps=steps,
+            emphasis=emphasis,
+            comma_backtrack=comma_backtrack,
+        )
 
     # Inside
 

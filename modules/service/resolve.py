@@ -11,6 +11,7 @@ from modules.schema.engine import ModelRef
 from modules.schema.errors import BadRequest, ModelFileError, UnknownName
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import AUTOMATIC, SAMPLERS, SCHEDULES, split_sampler_name
+from modules.service.prompts import Styles, with_styles
 
 OWN_VAE = "None"
 _LARGEST_DRAWN_SEED = 4294967293
@@ -46,7 +47,12 @@ class Vaes(Protocol):
 
 
 def resolve(
-    request: GenerationRequest, *, checkpoints: Checkpoints, vaes: Vaes, default_checkpoint: str
+    request: GenerationRequest,
+    *,
+    checkpoints: Checkpoints,
+    vaes: Vaes,
+    default_checkpoint: str,
+    styles: Styles | None = None,
 ) -> tuple[GenerationRequest, ModelRef, CheckpointEntry]:
     """The request with nothing left to chance or to a setting, the files it needs, and its checkpoint's entry.
 
@@ -58,7 +64,7 @@ def resolve(
     checkpoint = find_checkpoint(request.checkpoint or default_checkpoint, checkpoints)
     vae = _find_vae(request.vae, checkpoint, vaes)
     sampler, scheduler = _sampling(request.sampler, request.scheduler)
-    resolved = request.replace(
+    resolved = with_styles(request, styles).replace(
         checkpoint=checkpoint.title,
         vae=vae.name if vae else OWN_VAE,
         sampler=sampler,

@@ -27,7 +27,6 @@ LISTS = [
     "hypernetworks",
     "face-restorers",
     "realesrgan-models",
-    "prompt-styles",
     "embeddings",
     "loras",
     "scripts",

@@ -158,6 +158,8 @@ def test_tokens(client: TestClient) -> None:
         "used": 3,
         "limit": 75,
         "borders": [],
+        "fills": [3],
+        "problems": [],
     }
     long = client.post("/api/v1/tokens", json={"text": "boat " * 80}).json()
     assert (long["used"], long["limit"], len(long["borders"])) == (80, 150, 1)

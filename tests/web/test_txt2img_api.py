@@ -212,7 +212,7 @@ def test_an_infotext_fills_only_what_is_not_given(client: TestClient, app: App) 
         ({"n_iter": 0}, 422, "(n_iter) is 0"),
         ({"enable_hr": True}, 422, "Hires fix"),
         ({"restore_faces": True}, 422, "face restoration"),
-        ({"styles": ["photo"]}, 422, "styles"),
+        ({"styles": ["photo"]}, 422, "There is no style named 'photo'"),
         ({"script_name": "x/y/z plot"}, 422, "Script not found"),
         ({"alwayson_scripts": {"ControlNet": {"args": []}}}, 422, "Script not found: 'ControlNet'"),
         ({"override_settings": {"nonsense": 1}}, 500, "no option named 'nonsense'"),

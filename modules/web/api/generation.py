@@ -71,6 +71,7 @@ def _answer(app: App, job: Job, body: TextToImage, options: dict[str, Any]) -> I
     infotexts = [image.infotext for image in saved]
     with_grid = len(saved) > 1 and bool(options["return_grid"])
     info = describe(job, infotexts, with_grid=with_grid, denoising_strength=body.denoising_strength)
+    info["styles"] = list(body.styles or [])
     return Images(
         images=_encoded(app, job, saved, options if with_grid else None) if body.send_images else [],
         parameters=body.model_dump(),

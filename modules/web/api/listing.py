@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import psutil
@@ -17,7 +18,6 @@ EMPTY_LISTS = (
     "hypernetworks",
     "face-restorers",
     "realesrgan-models",
-    "prompt-styles",
     "loras",
     "script-info",
     "extensions",
@@ -102,6 +102,11 @@ def upscalers() -> list[dict[str, Any]]:
 @router.get("/embeddings")
 def embeddings() -> dict[str, dict[str, Any]]:
     return {"loaded": {}, "skipped": {}}
+
+
+@router.get("/prompt-styles")
+def prompt_styles(app: TheApp) -> list[dict[str, str]]:
+    return [asdict(style) for style in app.styles.entries]
 
 
 @router.get("/scripts")

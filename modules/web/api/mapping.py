@@ -69,6 +69,8 @@ def _fields(body: TextToImage, names: Iterable[str]) -> dict[str, Any]:
         ours = RENAMED.get(name, name)
         if ours in KNOBS and name not in SAMPLER_FIELDS:
             fields[ours] = max(value, LEAST[name]) if name in LEAST else value
+    if body.styles and "styles" in given:
+        fields["styles"] = tuple(body.styles)
     return {**fields, **_sampling(given)}
 
 
@@ -109,7 +111,6 @@ def refuse_unsupported(body: TextToImage) -> None:
         "firstpass_image": body.firstpass_image and "a first pass image",
         "refiner_checkpoint": body.refiner_checkpoint not in (None, "", "None") and "the refiner",
         "restore_faces": body.restore_faces and "face restoration",
-        "styles": body.styles and "prompt styles",
     }
     for field, feature in wanted.items():
         if feature:

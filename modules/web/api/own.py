@@ -18,6 +18,7 @@ from starlette.datastructures import UploadFile
 from modules.schema.errors import BadRequest
 from modules.schema.request import GenerationRequest
 from modules.service.app import App
+from modules.service.prompts import prompt_problems
 from modules.web.api.forms import FORM_LIMIT, Forms
 from modules.web.api.pictures import MOST_PICTURE_BYTES, picture_text, read_picture
 from modules.web.deps import Owner, TheApp, read_body, read_json
@@ -33,6 +34,8 @@ class TokensBody(BaseModel):
     text: str = Field("", max_length=_LONGEST_TEXT)
     emphasis: str = GenerationRequest.model_fields["emphasis"].default
     comma_padding_backtrack: int = GenerationRequest.model_fields["comma_padding_backtrack"].default
+    negative: bool = False
+    steps: int = Field(20, ge=1, le=1000)
 
 
 class NameBody(BaseModel):
@@ -99,9 +102,17 @@ def select(body: NameBody, app: TheApp) -> dict[str, Any]:
 
 @router.post("/tokens")
 def tokens(body: TokensBody, app: TheApp) -> dict[str, Any]:
-    """`borders`: the characters of the text at which a further chunk of 75 tokens starts."""
-    counted = app.count_tokens(body.text, emphasis=body.emphasis, comma_backtrack=body.comma_padding_backtrack)
-    return asdict(counted)
+    """`borders`: the characters of the text at which a further chunk of 75 tokens starts; `fills`: the tokens in each
+    chunk; `problems`: sentences on what cannot be read and is used as text.
+    """
+    counted = app.count_tokens(
+        body.text,
+        negative=body.negative,
+        steps=body.steps,
+        emphasis=body.emphasis,
+        comma_backtrack=body.comma_padding_backtrack,
+    )
+    return {**asdict(counted), "problems": prompt_problems(body.text, negative=body.negative)}
 
 
 def _forms(request: Request) -> Forms:
