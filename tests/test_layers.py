@@ -28,7 +28,19 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Inside the engine each may import those on the lines before it; those on one line know nothing of each other,
 # except the pieces that generate.py is put together from.
-PIECES = {"conditioning", "hires", "masked", "pace", "passes", "pictures", "previews", "ready", "supplies", "tiling"}
+PIECES = {
+    "canvas",
+    "conditioning",
+    "hires",
+    "original",
+    "pace",
+    "passes",
+    "previews",
+    "ready",
+    "refine",
+    "supplies",
+    "tiling",
+}
 ENGINE_ORDER = (
     {"torchvision_ops"},
     {"diffusion", "pixels"},

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from typing import Literal
+from collections.abc import Generator
 
 import torch
+from PIL import Image
 from torch import Tensor
 
-from modules.engine.conditioning import Conditioning, PromptEncoder
-from modules.engine.diffusion.guidance import Guidance
-from modules.engine.diffusion.noise import NoiseStream
-from modules.engine.diffusion.prediction import denoiser
-from modules.engine.diffusion.sampling import Plan, Step, plan, run, start
-from modules.engine.diffusion.schedule import NoiseSchedule, downcast, zero_terminal_snr
-from modules.engine.loading.model import LoadedModel
-from modules.engine.pace import Pace
+from modules.engine.canvas import Canvas, begin, changed
+from modules.engine.conditioning import PromptEncoder
+from modules.engine.diffusion.sampling import Entry, plan
+from modules.engine.hires import draw_larger, first_pass, second_pass
+from modules.engine.loading.model import PRECISION_NAMES, LoadedModel
+from modules.engine.original import finished, open_original
+from modules.engine.pace import Leg, Pace
+from modules.engine.passes import Command, Events, Job, sample
 from modules.engine.previews import Previews
-from modules.engine.tiling import tiled
+from modules.engine.ready import Bench, training_schedule
+from modules.engine.supplies import Supplies
 from modules.schema.events import Event, Finished, ImageDone, Notice
 from modules.schema.request import GenerationRequest
 
-Command = Literal["skip", "interrupt"] | None
-Events = Generator[Event, Command, None]
-
-PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+__all__ = ["Command", "Events", "generate"]
 
 
 @torch.inference_mode()
@@ -36,135 +33,92 @@ def generate(
     *,
     encoder: PromptEncoder | None = None,
     previews_per_second: float = 2.0,
+    supplies: Supplies | None = None,
 ) -> Events:
-    """Draw every picture of a resolved `request` and tell of it; `encoder` keeps its texts from job to job.
+    """Draw every picture of a resolved `request` and tell of it.
+
+    `encoder` keeps its texts from job to job. `supplies`: what the request names beside its model.
 
     After each event the consumer may send "skip" (finish the running batch as it stands) or "interrupt" (the same,
     and stop). What has been drawn so far is kept in both cases. Raises `UserError`s; all else raised is a bug.
     """
     began = time.monotonic()
     request = request.replace(precision=PRECISION_NAMES[model.dtype])
-    schedule = _training_schedule(model, request)
-    steps = plan(request, schedule, table=model.family.ays_table)
-    together = 1 if steps.one_by_one else request.batch_size
-    pace = Pace(steps.total_steps, request.image_count, together)
-    previews = Previews(model, previews_per_second)
-    with tiled(model, request.tiling):
-        words = (encoder or PromptEncoder()).encode(request, model)
+    supplies = supplies or Supplies()
+    legs, one_by_one = _legs(request, model)
+    together = 1 if one_by_one else request.batch_size
+    pace = Pace(legs, request.image_count, together)
+    with Bench(model, supplies, encoder or PromptEncoder()) as bench:
+        job = Job(request, bench, supplies, open_original(request, supplies), pace, Previews(previews_per_second))
         for first in range(0, request.image_count, together):
-            images = range(first, first + together)
-            command = yield from _draw_batch(request, images, model, schedule, steps, words, pace, previews)
+            command = yield from _draw_batch(job, range(first, first + together), dict(model.info))
             if command == "interrupt":
                 yield Finished("interrupted", time.monotonic() - began, pace.timings())
                 return
     yield Finished("done", time.monotonic() - began, pace.timings())
 
 
-def _draw_batch(
-    request: GenerationRequest,
-    images: range,
-    model: LoadedModel,
-    schedule: NoiseSchedule,
-    steps: Plan,
-    words: Conditioning,
-    pace: Pace,
-    previews: Previews,
-) -> Generator[Event, Command, Command]:
+def _draw_batch(job: Job, images: range, facts: dict[str, str]) -> Generator[Event, Command, Command]:
     """The pictures `images` from noise to pixels; returns the command that ended them early, if one did."""
-    noise = _noise_of(request, images, model)
-    denoise = denoiser(model.network, schedule, model.prediction, request.enable_quantization)
-    guided = Guidance(
-        denoise,
-        words,
-        request.cfg_scale,
-        s_min_uncond=request.s_min_uncond,
-        s_min_uncond_all=request.s_min_uncond_all,
-        skip_early_cond=request.skip_early_cond,
-        total_calls=steps.total_calls,
-    )
-    command: Command = None
+    request = job.request
     latents: Tensor | None = None
-    pace.start_batch(images.start)
-    command = yield pace.progress()
-    with closing(run(steps, guided, start(steps, noise.initial()), noise)) as sampler:
-        latents, command = yield from _follow(sampler, command, pace, previews)
+    canvas: Canvas | None = None
+    job.pace.start_batch(images.start)
+    command = yield job.pace.progress()
+    if command is None and not _is_second_only(request):
+        own = first_pass(request)
+        if job.original is not None:
+            canvas = begin(own, job.original, images, job.bench.take("base", own).model)
+        latents, command = yield from sample(job, own, "base", images, canvas)
+    if command is None and request.hires is not None:
+        larger, command = yield from draw_larger(job, request.hires, images, latents)
+        latents = latents if larger is None else larger
     if latents is None:
         return command
     partial = command is not None
-    command = (yield pace.decoding()) or command
-    yield from _pictures(request, images, model, latents, partial)
-    pace.end_batch()
+    command = (yield job.pace.decoding()) or command
+    yield from _pictures(job, images, latents, canvas, partial, facts)
+    job.pace.end_batch()
     return command
 
 
-def _follow(
-    sampler: Iterator[Step], command: Command, pace: Pace, previews: Previews
-) -> Generator[Event, Command, tuple[Tensor | None, Command]]:
-    """Ask for step after step until the last one or a command; returns what is drawn by then.
-
-    A command before the first step leaves nothing worth keeping. An early stop keeps the newest estimate of the clean
-    picture rather than the noisy latent.
-    """
-    latents: Tensor | None = None
-    while command is None:
-        step = next(sampler, None)
-        if step is None:
-            break
-        pace.step(step.index, step.total)
-        latents = step.x
-        command = yield pace.progress()
-        if command is not None:
-            latents = step.denoised if step.index < step.total else step.x
-            break
-        preview = previews.of(step, pace)
-        if preview is not None:
-            command = yield preview
-            latents = step.denoised if command is not None and step.index < step.total else step.x
-    return latents, command
-
-
 def _pictures(
-    request: GenerationRequest, images: range, model: LoadedModel, latents: Tensor, partial: bool
+    job: Job, images: range, latents: Tensor, canvas: Canvas | None, partial: bool, facts: dict[str, str]
 ) -> Generator[Event, Command, None]:
     """Decode the batch and hand over its pictures, each with the request that gives it alone."""
-    pixels, notices = model.decode(latents)
+    pixels, notices = job.bench.model.decode(latents)
     for sentence in notices:
         yield Notice(sentence, "warning")
-    for index, picture in zip(images, pixels.cpu(), strict=True):
-        height, width, _ = picture.shape
+    for index, drawn, mask in zip(images, pixels, changed(job.request, canvas, latents), strict=True):
+        picture = finished(job.request, job.original, Image.fromarray(drawn.numpy()), mask)
         yield ImageDone(
             index=index,
-            width=width,
-            height=height,
-            request=request.for_image(index).model_dump(mode="json"),
-            facts=dict(model.info),
+            width=picture.width,
+            height=picture.height,
+            request=job.request.for_image(index).model_dump(mode="json"),
+            facts=dict(facts),
             partial=partial,
-            pixels=picture.numpy().tobytes(),
+            pixels=picture.tobytes(),
         )
 
 
-def _noise_of(request: GenerationRequest, images: range, model: LoadedModel) -> NoiseStream:
-    """The noise of `images`; each picture has its own generator."""
-    seeds = [request.image_seeds(index) for index in images]
-    factor = model.family.latent_factor
-    old = (request.seed_resize_from_w // factor, request.seed_resize_from_h // factor)
-    return NoiseStream(
-        [seed for seed, _ in seeds],
-        [subseed for _, subseed in seeds],
-        (model.family.latent_channels, request.height // factor, request.width // factor),
-        source=request.rng,
-        device=model.device,
-        subseed_strength=request.subseed_strength,
-        resize_from=old if all(old) else None,
-        ensd=request.ensd,
-    )
+def _is_second_only(request: GenerationRequest) -> bool:
+    """Whether hires fix goes over a finished picture instead of a first pass."""
+    return request.hires is not None and bool(request.hires.picture)
 
 
-def _training_schedule(model: LoadedModel, request: GenerationRequest) -> NoiseSchedule:
-    """The model's noise schedule with the changes the request asks for."""
-    schedule = model.schedule
-    if request.downcast_alphas_cumprod:
-        schedule = downcast(schedule)
-    if request.noise_schedule == "Zero Terminal SNR":
-        schedule = zero_terminal_snr(schedule)
-    return schedule
+def _legs(request: GenerationRequest, model: LoadedModel) -> tuple[list[Leg], bool]:
+    """The passes that each batch takes, and whether its pictures must be drawn one by one."""
+    schedule, table = training_schedule(model, request), model.family.ays_table
+    plans, legs = [], []
+    if not _is_second_only(request):
+        image = request.image
+        entry = Entry(image.denoising_strength, image.exact_steps) if image else None
+        plans.append(plan(first_pass(request), schedule, table=table, entry=entry))
+        legs.append(Leg(plans[-1].total_steps))
+    if request.hires is not None:
+        larger = second_pass(request, request.hires)
+        plans.append(plan(larger, schedule, table=table, entry=Entry(request.hires.denoising_strength, exact=True)))
+        cost = larger.width * larger.height / (request.width * request.height)
+        legs.append(Leg(plans[-1].total_steps, cost, "hires fix"))
+    return legs, any(one.one_by_one for one in plans)

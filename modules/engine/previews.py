@@ -21,21 +21,20 @@ JPEG_QUALITY = 80
 class Previews:
     """Gives a preview of a step when one is due: at most `per_second`, and within `SHARE` of the sampling time."""
 
-    def __init__(self, model: LoadedModel, per_second: float) -> None:
-        self._model = model
+    def __init__(self, per_second: float) -> None:
         self._interval = 1.0 / per_second if per_second > 0 else None
         self._last = float("-inf")
         self._spent = 0.0
         self._cost = 0.0
 
-    def of(self, step: Step, pace: Pace) -> Preview | None:
-        """The preview of `step` (batch side by side), or None when it is not yet due or would cost too much."""
+    def of(self, step: Step, pace: Pace, model: LoadedModel) -> Preview | None:
+        """The preview of `step` of `model`, batch side by side; None when none is due or it would cost too much."""
         began = time.monotonic()
         if self._interval is None or began - self._last < self._interval or step.index >= step.total:
             return None
         if self._spent + self._cost > SHARE * pace.sampling_seconds:
             return None
-        picture = self._model.preview_rgb(step.denoised)
+        picture = model.preview_rgb(step.denoised)
         data = _jpeg(picture)
         self._last = time.monotonic()
         self._cost = self._last - began

@@ -46,7 +46,7 @@ class Guidance:
     - at CFG 1, where the weights add up to 1;
     - on odd calls (every call with `s_min_uncond_all`) while sigma < `s_min_uncond`;
     - while calls / `total_calls` <= `skip_early_cond`, where that is not 0.
-    One object serves one run of a sampler: it counts its calls.
+    One object serves one run of a sampler: it counts its calls, on from `calls_before` of a model that it succeeds.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Guidance:
         s_min_uncond_all: bool = False,
         skip_early_cond: float = 0.0,
         total_calls: int = 1,
+        calls_before: int = 0,
     ) -> None:
         self._denoise = denoise
         self._words = words
@@ -67,8 +68,13 @@ class Guidance:
         self._every_call = s_min_uncond_all
         self._early = skip_early_cond
         self._total = max(total_calls, 1)
-        self._calls = 0
+        self._calls = calls_before
         self._batches: list[tuple[Words, bool, list[Tensor]]] = []
+
+    @property
+    def calls(self) -> int:
+        """Calls made in this run so far."""
+        return self._calls
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """x [B,C,h,w] with noise of level sigma -> guided x0 [B,C,h,w]."""

@@ -60,8 +60,8 @@ class LoadedModel:
     def network(self, x: Tensor, t: Tensor, cross: Tensor, beside: Tensor | None = None) -> Tensor:
         """The UNet's raw output, float32 [B,C,h,w].
 
-        `x`: scaled latents [B,C,h,w]; `t`: timesteps [B], whole or not; `cross`: encoded words [B,T,D]. `beside`: what
-        an inpainting UNet also sees, mask and masked picture [1,1+C,h,w]; without it everything is masked.
+        `x`: scaled latents [B,C,h,w]; `t`: timesteps [B], whole or not; `cross`: encoded words [B,T,D]. `beside`:
+        what an inpainting UNet also sees, mask and masked picture [1,1+C,h,w]; without it everything is masked.
         """
         if self.inpainting:
             x = torch.cat([x, self._blank(x) if beside is None else beside.to(x).expand(len(x), -1, -1, -1)], 1)

@@ -1,0 +1,76 @@
+"""Models made ready for a pass: the device, tiling, and the pass's words; undone when the next one is made ready."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from modules.engine.conditioning import Conditioning, PromptEncoder
+from modules.engine.diffusion.schedule import NoiseSchedule, downcast, zero_terminal_snr
+from modules.engine.loading.model import LoadedModel
+from modules.engine.supplies import Role, Supplies
+from modules.engine.tiling import tiled
+from modules.schema.request import GenerationRequest
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A model and what it needs to draw a certain request."""
+
+    model: LoadedModel
+    words: Conditioning
+    schedule: NoiseSchedule
+
+
+class Bench:
+    """Holds one model ready at a time. Asking for the same again costs nothing."""
+
+    def __init__(self, model: LoadedModel, supplies: Supplies, encoder: PromptEncoder) -> None:
+        self._supplies = supplies
+        self._encoder = encoder
+        self._base = model
+        self._stack = ExitStack()
+        self._for: tuple[Role, GenerationRequest] | None = None
+        self._ready: Ready | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def model(self) -> LoadedModel:
+        """The model that was made ready last."""
+        return self._ready.model if self._ready else self._base
+
+    def take(self, role: Role, request: GenerationRequest, after: GenerationRequest | None = None) -> Ready:
+        """The model of `role`, ready for `request` (that of the pass), which follows the pass `after`."""
+        if self._ready is None or self._for != (role, request):
+            self._stack.close()
+            model = self._model(role)
+            self._stack.enter_context(tiled(model, request.tiling))
+            words = self._encoder.encode(request, model, first_pass=after)
+            self._ready = Ready(model, words, training_schedule(model, request))
+            self._for = (role, request)
+        return self._ready
+
+    def _model(self, role: Role) -> LoadedModel:
+        """The job's model is at hand unless another has taken its place on the device meanwhile."""
+        if self._supplies.model is None or (role == "base" and self._for is None):
+            return self._base
+        return self._supplies.model(role)
+
+
+def training_schedule(model: LoadedModel, request: GenerationRequest) -> NoiseSchedule:
+    """The model's noise schedule with the changes the request asks for."""
+    schedule = model.schedule
+    if request.downcast_alphas_cumprod:
+        schedule = downcast(schedule)
+    if request.noise_schedule == "Zero Terminal SNR":
+        schedule = zero_terminal_snr(schedule)
+    return schedule

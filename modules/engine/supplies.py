@@ -1,0 +1,49 @@
+"""What a job may ask for while it runs: further models, upscalers, and the pictures it begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from modules.engine.loading.model import LoadedModel
+from modules.engine.postprocess.upscaler import BUILT_IN, Upscaler
+from modules.schema.errors import BadRequest, UnknownName
+
+Role = Literal["base", "hires", "refiner"]
+
+# What Pillow raises for a file that is damaged or no picture.
+_BROKEN = (OSError, ValueError, SyntaxError)
+
+
+def built_in_upscaler(name: str) -> Upscaler:
+    """An upscaler that needs no model file; raises UnknownName."""
+    found = next((upscaler for upscaler in BUILT_IN if upscaler.name == name), None)
+    if found is None:
+        raise UnknownName("upscaler", name, [upscaler.name for upscaler in BUILT_IN])
+    return found
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """`inputs`: folder of input pictures, named by their hash. `model`: the model of a role, on the device; one that
+    was asked for before may have to make room. `upscaler`: by the name in the request.
+    """
+
+    inputs: Path | None = None
+    model: Callable[[Role], LoadedModel] | None = None
+    upscaler: Callable[[str], Upscaler] = built_in_upscaler
+
+    def picture(self, name: str, what: str) -> Image.Image:
+        """The input picture of that hash, which `what` calls by its use; raises BadRequest."""
+        if not name or self.inputs is None:
+            raise BadRequest(f"There is no {what}: choose one first.", what)
+        try:
+            with Image.open(self.inputs / f"{name}.png", formats=("PNG",)) as image:
+                image.load()
+                return image.copy()
+        except _BROKEN:
+            raise BadRequest(f"The {what} is not there any more: choose it again.", what) from None
