@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from modules.catalog.pickle_scan import Malformed, scan_legacy, scan_pickle
+from modules.catalog.pickle_scan import Malformed, Scanned, scan_legacy, scan_pickle
 from modules.schema.errors import ModelFileError
 
 SAFETENSORS_ENDINGS = (".safetensors",)
@@ -31,7 +31,8 @@ _AGAIN = "download it again"
 
 @dataclass(frozen=True)
 class Header:
-    """`shapes`: by tensor name; () where a pickle does not tell. `metadata`: the safetensors string map."""
+    """`shapes`: by tensor name; () where a pickle does not tell. `metadata`: the safetensors string map, or what a
+    pickle notes of itself."""
 
     format: str
     shapes: dict[str, tuple[int, ...]]
@@ -127,7 +128,7 @@ def _read_zip(path: Path, file: BinaryIO) -> Header:
             if pickles[0].file_size > _MAX_PICKLE:
                 raise ModelFileError(f"{path.name} has too large a table of contents to be a model.")
             with archive.open(pickles[0]) as pickled:
-                return Header("zip", scan_pickle(pickled))
+                return _pickled("zip", scan_pickle(pickled))
     except Malformed as error:
         raise ModelFileError(f"{path.name} cannot be read as a checkpoint ({error}): {_AGAIN}.") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error):
@@ -137,8 +138,12 @@ def _read_zip(path: Path, file: BinaryIO) -> Header:
         ) from None
 
 
+def _pickled(layout: str, scanned: Scanned) -> Header:
+    return Header(layout, scanned.shapes, {key: str(value) for key, value in scanned.notes.items()})
+
+
 def _read_legacy(path: Path, file: BinaryIO) -> Header:
     try:
-        return Header("legacy", scan_legacy(file))
+        return _pickled("legacy", scan_legacy(file))
     except Malformed as error:
         raise ModelFileError(f"{path.name} cannot be read as a checkpoint ({error}): {_AGAIN}.") from None

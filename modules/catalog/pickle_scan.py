@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickletools
 import struct
 from collections import deque
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 _MAX_OPCODES = 3_000_000
 _MAX_READ = 16 * 2**20
@@ -23,6 +23,8 @@ _INTS = frozenset(("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG
 _TUPLES = frozenset(("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_TUPLE"))
 # Names that tell an embedding or a hypernetwork although no tensor bears them.
 _MARKS = frozenset(("string_to_param", "string_to_token", "activation_func", "layer_structure"))
+# What embeddings and hypernetworks note of themselves.
+_NOTES = frozenset(("name", "step", "sd_checkpoint", "sd_checkpoint_name"))
 # The first pickle of the format before torch 1.6.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -49,6 +51,8 @@ class _Bounded:
 class _Scanner:
     def __init__(self) -> None:
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.notes: dict[str, str | int] = {}
+        self._note: str | None = None
         self._strings: deque[str] = deque(maxlen=8)
         self._memo: dict[int, str] = {}
         self._memoized = 0
@@ -57,6 +61,8 @@ class _Scanner:
         self._numbers: list[int] | None = None
 
     def see(self, opcode: str, argument: Any) -> None:
+        if opcode not in _PUTS and opcode != "MEMOIZE":
+            self._see_note(opcode, argument)
         last, self._last = self._last, None
         if opcode in _STRINGS:
             self._see_string(str(argument))
@@ -74,6 +80,14 @@ class _Scanner:
             self._numbers = []
         elif self._numbers is not None:
             self._see_size(self._numbers, opcode, argument)
+
+    def _see_note(self, opcode: str, argument: Any) -> None:
+        """A number or string right after the name of a note is its value."""
+        if self._note is not None and (opcode in _INTS or opcode in _STRINGS):
+            self.notes.setdefault(self._note, argument)
+            self._note = None
+        else:
+            self._note = argument if opcode in _STRINGS and argument in _NOTES else None
 
     def _see_string(self, text: str) -> None:
         self._last = text
@@ -114,14 +128,21 @@ def _scan(file: IO[bytes], scanner: _Scanner | None) -> Any:
     return first
 
 
-def scan_pickle(file: IO[bytes]) -> dict[str, tuple[int, ...]]:
-    """Tensor shapes by name from the one pickle at the file's position; raises Malformed."""
+class Scanned(NamedTuple):
+    """`shapes` by tensor name, and what the file notes of itself (name, step, the checkpoint it was trained on)."""
+
+    shapes: dict[str, tuple[int, ...]]
+    notes: dict[str, str | int]
+
+
+def scan_pickle(file: IO[bytes]) -> Scanned:
+    """What the one pickle at the file's position holds; raises Malformed."""
     scanner = _Scanner()
     _scan(file, scanner)
-    return scanner.shapes
+    return Scanned(scanner.shapes, scanner.notes)
 
 
-def scan_legacy(file: IO[bytes]) -> dict[str, tuple[int, ...]]:
+def scan_legacy(file: IO[bytes]) -> Scanned:
     """The same from torch's older format: magic number, protocol, system facts, then the object."""
     if _scan(file, None) != _LEGACY_MAGIC:
         raise Malformed("it is a pickle of something else")

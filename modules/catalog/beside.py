@@ -1,0 +1,120 @@
+"""What lies beside a model file and belongs to it: a preview picture, and what the user noted about it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules.catalog.cache import Facts, FileCache, Stamp
+from modules.catalog.diffusers_folder import read_json_object
+from modules.catalog.listing import Found
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif")
+_TEXTS = (".description.txt", ".txt")
+ENDINGS = (*PICTURES, ".json", ".txt")
+_PREVIEWS = tuple(middle + ending for ending in PICTURES for middle in ("", ".preview"))
+_DOUBLE = frozenset((".description.txt", *(f".preview{ending}" for ending in PICTURES)))
+_CACHE_KIND = "beside-1"
+_LONGEST = 4000
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a `STEM.json` (A1111's) and `STEM.txt` beside a model say; empty where they say nothing.
+
+    `preferred_weight` is None without one. `activation_text` and `negative_text` go into the prompts with the model.
+    """
+
+    description: str = ""
+    notes: str = ""
+    activation_text: str = ""
+    negative_text: str = ""
+    preferred_weight: float | None = None
+    family: str = ""
+
+
+_NOTHING = Note()
+
+
+class Beside:
+    """The further files of some folders, asked for by a model's path."""
+
+    def __init__(self, found: Iterable[Found], cache: FileCache) -> None:
+        # By the path up to the ending; plain strings, because this is asked thousands of times.
+        self._files: dict[str, dict[str, Found]] = {}
+        for item in found:
+            stem, ending = _split(os.fspath(item.path))
+            if ending:
+                self._files.setdefault(stem, {})[ending] = item
+        self._cache = cache
+        self._read: list[tuple[Path, Stamp, Facts]] = []
+
+    def preview(self, path: Path) -> Path | None:
+        """`STEM.png`, `STEM.preview.png` or another kind of picture; never the model's own file."""
+        files = self._of(path)
+        found = (files[ending].path for ending in _PREVIEWS if ending in files) if files else iter(())
+        return next((picture for picture in found if picture != path), None)
+
+    def note(self, path: Path) -> Note:
+        """What is noted about the model."""
+        files = self._of(path)
+        noted = [self._facts(files[ending]) for ending in (".json", *_TEXTS) if ending in files]
+        if not noted:
+            return _NOTHING
+        table = {key: value for facts in reversed(noted) for key, value in facts.items()}
+        return Note(
+            description=_text(table, "description") or _text(table, "text"),
+            notes=_text(table, "notes"),
+            activation_text=_text(table, "activation text"),
+            negative_text=_text(table, "negative text"),
+            preferred_weight=_weight(table.get("preferred weight")),
+            family=_text(table, "sd version"),
+        )
+
+    def store(self) -> None:
+        """Keep what was read for the next time."""
+        self._cache.put(_CACHE_KIND, self._read)
+        self._read = []
+
+    def _of(self, path: Path) -> dict[str, Found]:
+        return self._files.get(os.path.splitext(path)[0], {})
+
+    def _facts(self, item: Found) -> Facts:
+        known = self._cache.get(_CACHE_KIND, item.path, item.stamp)
+        if known is None:
+            known = read_json_object(item.path) if item.path.suffix == ".json" else {"text": _beginning(item.path)}
+            self._read.append((item.path, item.stamp, known))
+        return known
+
+
+def _split(path: str) -> tuple[str, str]:
+    """("DIR/STEM", ".preview.png") of a file that may lie beside a model; no ending where it cannot."""
+    stem, ending = os.path.splitext(path)
+    inner, middle = os.path.splitext(stem)
+    if middle + ending in _DOUBLE:
+        return inner, middle + ending
+    return (stem, ending) if ending in ENDINGS else (path, "")
+
+
+def _beginning(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_LONGEST).strip()
+    except OSError:
+        return ""
+
+
+def _text(table: dict[str, Any], key: str) -> str:
+    value = table.get(key)
+    return value.strip()[:_LONGEST] if isinstance(value, str) else ""
+
+
+def _weight(value: object) -> float | None:
+    """A1111 writes 0 where nothing was chosen."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not value:
+        return None
+    return float(value)
