@@ -52,7 +52,10 @@ class ImageDone:
 
 @dataclass(frozen=True)
 class ImageSaved:
-    """Follows `ImageDone` for readers of the job: `name` is the picture's address below the outputs folder."""
+    """Follows `ImageDone` for readers of the job: `name` is the picture's address below the outputs folder.
+
+    `sheet`: it was not drawn but made of the job's pictures (a grid).
+    """
 
     index: int
     name: str
@@ -60,6 +63,7 @@ class ImageSaved:
     height: int
     infotext: str
     partial: bool = False
+    sheet: bool = False
 
 
 @dataclass(frozen=True)

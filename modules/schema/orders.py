@@ -32,5 +32,6 @@ Order = Annotated[
     | Annotated[ScriptRequest, Tag("script")],
     Discriminator(kind_of),
 ]
-ORDER: TypeAdapter[GenerationRequest | ExtrasRequest | MergeRequest | ScriptRequest] = TypeAdapter(Order)
+AnyOrder = GenerationRequest | ExtrasRequest | MergeRequest | ScriptRequest
+ORDER: TypeAdapter[AnyOrder] = TypeAdapter(Order)
 """Reads an order from JSON; raises pydantic's ValidationError."""

@@ -16,6 +16,7 @@ from typing import Self
 
 from modules.catalog.checkpoints import CheckpointCatalog
 from modules.catalog.styles import StyleFile
+from modules.catalog.upscalers import UpscalerCatalog
 from modules.catalog.vae import VaeCatalog
 from modules.prompts.chunks import TokenCount
 from modules.prompts.prompt import count_prompt
@@ -23,15 +24,18 @@ from modules.prompts.tokens import ClipTokenizer, load_tokenizer
 from modules.schema.engine import ModelRef
 from modules.schema.errors import NotFound, SetupError, UserError
 from modules.schema.events import EngineStatus, Event, Finished, Notice, Preview, Progress
+from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
 from modules.service.dispatcher import Dispatcher
 from modules.service.estimates import Estimates, QueueItem
 from modules.service.facts import CatalogFacts
+from modules.service.inputs import InputPictures
 from modules.service.jobs import DatabaseError, Job, Jobs
+from modules.service.merging import MergeFinder
 from modules.service.outputs import Outputs
 from modules.service.pictures import Pictures
-from modules.service.prompts import request_problems
+from modules.service.planner import Planner, door_notices
 from modules.service.resolve import CheckpointEntry, find_checkpoint, resolve
 from modules.service.streams import Streams
 from modules.service.worker import Worker
@@ -59,6 +63,8 @@ class App:
             folder.mkdir(parents=True, exist_ok=True)
         self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
         self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
+        self.upscalers = UpscalerCatalog(places.models)
+        self.inputs = InputPictures(places.state / "inputs")
         self.styles = StyleFile(places.data / "styles.csv")
         self.refresh()
         self._jobs = Jobs(places.state)
@@ -72,11 +78,15 @@ class App:
         self._pruned = 0.0
         self._selected = self._first_selection()
         self._recover()
+        merges = MergeFinder(self.checkpoints, self.vaes, places.checkpoints[0])
+        self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs)
         self._dispatcher = Dispatcher(
             self._jobs,
             self._streams,
             self._pictures,
             self._estimates,
+            planner=self._planner,
+            inputs=self.inputs.folder,
             make_worker=lambda on_event, on_death: Worker(
                 command,
                 folder=program,
@@ -115,35 +125,21 @@ class App:
 
     # Ordering
 
-    def submit(
-        self, request: GenerationRequest, owner: str, *, save: bool | None = None, name: str | None = None
-    ) -> Job:
+    def submit(self, request: AnyOrder, owner: str, *, save: bool | None = None, name: str | None = None) -> Job:
         """Put a job at the end of the queue. Raises `BadRequest`, `UnknownName` or `ModelFileError` at once.
 
         `save` False keeps the pictures below the cache folder for a day (None: as the settings say). `name`: what the
         caller calls the job; found by `job()` as well.
         """
-        resolved, model, _ = resolve(
-            request,
-            checkpoints=self.checkpoints,
-            vaes=self.vaes,
-            default_checkpoint=self.selected_checkpoint,
-            styles=self.styles,
-        )
+        resolved, model = self._planner.at_the_door(request)
         wanted = self.settings.samples_save if save is None else save
         try:
             self._prune()
             job = self._jobs.add(resolved, model, owner, save=wanted, name=name)
         except DatabaseError as error:
             raise UserError(f"The job could not be put into the queue ({error}); is the disk full?") from error
-        if (request.width, request.height) != (resolved.width, resolved.height):
-            self._streams.of(job.id).publish(
-                Notice(
-                    f"The size was rounded to {resolved.width}x{resolved.height}: sides are multiples of 8 pixels."
-                )
-            )
-        for sentence in request_problems(resolved):
-            self._streams.of(job.id).publish(Notice(sentence, "warning"))
+        for notice in door_notices(request, resolved):
+            self._streams.of(job.id).publish(notice)
         self._dispatcher.submitted()
         return job
 
@@ -272,6 +268,7 @@ class App:
         """Look for new and removed model files."""
         self.checkpoints.refresh()
         self.vaes.refresh()
+        self.upscalers.refresh()
 
     def count_tokens(
         self,
@@ -296,6 +293,16 @@ class App:
         )
 
     # Inside
+
+    def _resolve(self, request: GenerationRequest) -> tuple[GenerationRequest, ModelRef]:
+        resolved, model, _ = resolve(
+            request,
+            checkpoints=self.checkpoints,
+            vaes=self.vaes,
+            default_checkpoint=self._selected,
+            styles=self.styles,
+        )
+        return resolved, model
 
     def _make_pictures(self) -> Pictures:
         plain = self.settings.replace(save_to_dirs=False, samples_filename_pattern="[seed]")
@@ -348,10 +355,7 @@ class App:
     def _selected_model(self) -> ModelRef | None:
         """The files of the selected checkpoint, or None when it cannot be used."""
         try:
-            request = GenerationRequest(checkpoint=self._selected)
-            return resolve(request, checkpoints=self.checkpoints, vaes=self.vaes, default_checkpoint=self._selected)[
-                1
-            ]
+            return self._resolve(GenerationRequest(checkpoint=self._selected))[1]
         except UserError as error:
             log.info("nothing to load yet: %s", error)
             return None

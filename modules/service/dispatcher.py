@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.schema.engine import Command, EngineJob, ModelRef
+from modules.schema.errors import UserError
 from modules.schema.events import (
     ENDINGS,
     EngineStatus,
@@ -28,9 +29,11 @@ from modules.schema.events import (
     Preview,
     Progress,
 )
+from modules.service.course import Course
 from modules.service.estimates import Estimates
 from modules.service.jobs import DatabaseError, Job, Jobs, State
 from modules.service.pictures import Pictures
+from modules.service.planner import Planner
 from modules.service.streams import Streams
 from modules.service.worker import Death, Worker
 
@@ -45,6 +48,7 @@ class _Delivery:
     """A job on its way to its readers; `line` holds what must wait for a picture before it to be saved."""
 
     job: Job
+    course: Course
     line: deque[Event | Future[list[Event]]] = field(default_factory=deque)
     delivered: set[int] = field(default_factory=set)
 
@@ -52,6 +56,7 @@ class _Delivery:
 class Dispatcher:
     """Runs waiting jobs one after another on `worker`.
 
+    `planner` tells what a job is made of, `inputs` is the folder of input pictures.
     `preload` says which model to load while nothing waits. `retry_lost`: a job whose engine died runs once more.
     """
 
@@ -62,6 +67,8 @@ class Dispatcher:
         pictures: Pictures,
         estimates: Estimates,
         *,
+        planner: Planner,
+        inputs: Path,
         make_worker: Callable[[Callable[[str | None, Event], None], Callable[[Death], None]], Worker],
         preload: Callable[[], ModelRef | None],
         previews_per_second: float,
@@ -71,6 +78,8 @@ class Dispatcher:
         self._streams = streams
         self._pictures = pictures
         self._estimates = estimates
+        self._planner = planner
+        self._inputs = inputs
         self._preload = preload
         self._previews_per_second = previews_per_second
         self._retry_lost = retry_lost
@@ -141,20 +150,43 @@ class Dispatcher:
         job = self._jobs.claim_next()
         if job is None:
             return
+        course = Course(job, self._planner, self._pictures)
+        delivery = _Delivery(job, course, delivered={image.index for image in job.images})
         self._running = job.id
-        self._deliveries[job.id] = _Delivery(job, delivered={image.index for image in job.images})
+        self._deliveries[job.id] = delivery
+        self._run_part(delivery)
+
+    def _run_part(self, delivery: _Delivery) -> bool:
+        """Give the engine the next part of a job that has something left to draw; False: there is none."""
+        course, job = delivery.course, delivery.job
+        try:
+            part = course.next_part(delivery.delivered)
+        except UserError as error:
+            self._finish(delivery, Failed(str(error), type(error).__name__))
+            return True
+        if part is None:
+            return False
         order = EngineJob(
-            id=job.id, request=job.request, model=job.model, previews_per_second=self._previews_per_second
+            id=job.id,
+            request=part.request,
+            model=part.model,
+            previews_per_second=self._previews_per_second,
+            inputs=str(self._inputs),
+            upscalers=part.upscalers,
+            files=part.files,
         )
-        self._pictures.prepare(job)
+        self._pictures.prepare(course.part_job)
         if not self.worker.send(Command(name="run", job=order)):
             self._up, self._running = False, None
             del self._deliveries[job.id]
             self._jobs.put_back(job.id)
+        return True
 
     def _tell(self, job_id: str, command: Command) -> None:
         if self._running == job_id:
             self.worker.send(command)
+            if command.name == "interrupt":
+                self._deliveries[job_id].course.interrupted = True
 
     def _revive(self) -> None:
         if self._gave_up:
@@ -177,15 +209,31 @@ class Dispatcher:
         if delivery is None:
             return
         if isinstance(event, Progress | Preview):
-            self._streams.of(job_id).publish(event)
-            return
-        if isinstance(event, ImageDone):
-            self._picture_done(delivery, event)
+            self._streams.of(job_id).publish(delivery.course.placed(event))
+        elif isinstance(event, ENDINGS):
+            self._part_ended(delivery, event)
         else:
-            delivery.line.append(event)
-        if isinstance(event, ENDINGS):
-            self._running = None
-            self.worker.succeeded()
+            if isinstance(event, ImageDone):
+                self._picture_done(delivery, event)
+            else:
+                delivery.line.append(event)
+            self._deliver(delivery)
+
+    def _part_ended(self, delivery: _Delivery, ending: Failed | Finished) -> None:
+        """Go on with the job's next part, or end the job."""
+        self.worker.succeeded()
+        ending = delivery.course.ended(ending)
+        if isinstance(ending, Finished) and ending.reason == "done" and self._run_part(delivery):
+            return
+        self._finish(delivery, ending)
+
+    def _finish(self, delivery: _Delivery, ending: Failed | Finished) -> None:
+        self._running = None
+        if isinstance(ending, Finished) and delivery.course.has_sheets:
+            future = self._pictures.submit_files(delivery.job, delivery.course.sheets)
+            delivery.line.append(future)
+            future.add_done_callback(lambda _: self._later(lambda: self._deliver(delivery)))
+        delivery.line.append(ending)
         self._deliver(delivery)
 
     def _on_status(self, status: EngineStatus) -> None:
@@ -202,10 +250,13 @@ class Dispatcher:
             self._load(model)
 
     def _picture_done(self, delivery: _Delivery, event: ImageDone) -> None:
-        if event.index in delivery.delivered:
+        course = delivery.course
+        index = course.first + event.index
+        if index in delivery.delivered:
             return
-        delivery.delivered.add(event.index)
-        future = self._pictures.submit(delivery.job, event)
+        delivery.delivered.add(index)
+        future = self._pictures.submit(course.part_job, event, course.first)
+        course.saved.append(future)
         delivery.line.append(future)
         future.add_done_callback(lambda _: self._later(lambda: self._deliver(delivery)))
 
@@ -296,9 +347,13 @@ def _status_after(death: Death, log_file: Path) -> EngineStatus:
 
 
 def _lost(death: Death, job: Job) -> Failed:
+    request = job.drawing
+    advice = ""
+    if request is not None:
+        size = f"width, height ({request.width}x{request.height}) or batch size ({request.batch_size})"
+        advice = f", and lower {size} if memory was short"
     return Failed(
         f"The engine process ended in the middle of this job ({death.cause}); a new one is starting, so press "
-        f"Generate to try again, and lower width, height ({job.request.width}x{job.request.height}) or batch size "
-        f"({job.request.batch_size}) if memory was short.",
+        f"Generate to try again{advice}.",
         "EngineLost",
     )

@@ -42,13 +42,16 @@ class Estimates:
     def learn(self, job: Job, end: Finished) -> None:
         """Take a completed job as a measurement; loading the model is left out."""
         seconds = end.seconds - end.timings.get(_LOADING, 0.0)
-        if end.reason == "done" and seconds > 0:
-            self._jobs.add_speed(_key(job), seconds / work(job.request))
+        if end.reason == "done" and seconds > 0 and isinstance(job.request, GenerationRequest):
+            self._jobs.add_speed(_key(job.request, job), seconds / work(job.request))
 
     def seconds(self, job: Job) -> float | None:
         """Expected length of a job, or None when nothing like it has been run."""
-        speeds = self._jobs.speeds(_key(job))
-        return median(speeds) * work(job.request) if speeds else None
+        request = job.drawing
+        speeds = self._jobs.speeds(_key(request, job)) if request is not None else []
+        if request is None or not speeds:
+            return None
+        return median(speeds) * work(request) * job.request.image_count / request.image_count
 
     def queue(self, jobs: list[Job], running_left: float | None) -> list[QueueItem]:
         """Times until the end of each of `jobs` (in running order); `running_left` is what the running one says."""
@@ -61,5 +64,5 @@ class Estimates:
         return items
 
 
-def _key(job: Job) -> str:
-    return f"{job.request.precision} {job.model.checkpoint}"
+def _key(request: GenerationRequest, job: Job) -> str:
+    return f"{request.precision} {job.model.checkpoint}"

@@ -21,7 +21,9 @@ from pydantic import ValidationError
 from modules.schema.engine import ModelRef
 from modules.schema.errors import NotFound
 from modules.schema.events import Event, ImageSaved, from_json, to_json
+from modules.schema.orders import ORDER, AnyOrder
 from modules.schema.request import GenerationRequest
+from modules.schema.scripts import ScriptRequest
 from modules.service.database import open_database
 
 State = Literal["waiting", "running", "done", "failed", "interrupted", "cancelled"]
@@ -43,7 +45,7 @@ class Job:
 
     id: str
     owner: str
-    request: GenerationRequest
+    request: AnyOrder
     model: ModelRef
     state: State = "waiting"
     created: float = 0.0
@@ -59,6 +61,13 @@ class Job:
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+    @property
+    def drawing(self) -> GenerationRequest | None:
+        """The request that is drawn, or that a script's cells vary; None for work on finished pictures or models."""
+        if isinstance(self.request, ScriptRequest):
+            return self.request.base
+        return self.request if isinstance(self.request, GenerationRequest) else None
 
 
 class Jobs:
@@ -78,7 +87,7 @@ class Jobs:
     # Jobs
 
     def add(
-        self, request: GenerationRequest, model: ModelRef, owner: str, *, save: bool = True, name: str | None = None
+        self, request: AnyOrder, model: ModelRef, owner: str, *, save: bool = True, name: str | None = None
     ) -> Job:
         """A new waiting job at the end of the queue."""
         job_id = uuid.uuid4().hex
@@ -237,7 +246,7 @@ class Jobs:
         return Job(
             id=job_id,
             owner=owner,
-            request=GenerationRequest.model_validate_json(request),
+            request=ORDER.validate_json(request),
             model=ModelRef.model_validate_json(model),
             state=state,
             created=created,

@@ -18,7 +18,7 @@ from modules.schema.errors import NotFound, UserError
 from modules.schema.infotext import write, write_json
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings
-from modules.service.naming import Naming, Place, folder_parts
+from modules.service.naming import Naming, Place, folder_parts, sanitize
 from modules.service.picture_files import encode_png
 from modules.service.picture_text import PictureText, read_picture_text
 
@@ -83,6 +83,24 @@ class Outputs:
             raise _cannot_save(error, folder) from error
         return SavedImage(path.relative_to(self._root).as_posix(), path, infotext)
 
+    def save_file(self, data: bytes, infotext: str, *, kind: str, base: str = "", stem: str = "") -> SavedImage:
+        """Write a finished PNG file below `KIND/FOLDERS`, as NUMBER-STEM, or with a `base` as BASE-NUMBER-STEM.
+
+        Folders follow the date and nothing else of their pattern; raises UserError where it cannot be written.
+        """
+        naming = Naming(GenerationRequest(), {}, b"", datetime.now(), Place(), self._settings.filenames_max_length)
+        folder = self._root.joinpath(*folder_parts(kind), *self._sub_folders(naming))
+        name = sanitize(stem, spaces=False, longest=self._settings.filenames_max_length)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._number(folder, base) as number:
+                begin = f"{base}-{number:04}" if base else f"{number:05}"
+                path = folder / (f"{begin}-{name}.png" if name else f"{begin}.png")
+                write_atomically(path, data)
+        except OSError as error:
+            raise _cannot_save(error, folder) from error
+        return SavedImage(path.relative_to(self._root).as_posix(), path, infotext)
+
     def read(self, source: Path | bytes) -> PictureText:
         """The text in a picture of whatever origin; raises BadRequest for what is no picture."""
         return read_picture_text(source)
@@ -106,11 +124,11 @@ class Outputs:
         return folder_parts(naming.expand(self._settings.directories_filename_pattern))
 
     @contextmanager
-    def _number(self, folder: Path) -> Generator[int]:
+    def _number(self, folder: Path, base: str = "") -> Generator[int]:
         """A number that no file in the folder has, and no other thread gets while this one is writing."""
         with self._lock:
-            taken = self._taken.setdefault(folder, set())
-            number = max(_largest_number(folder), *taken, -1) + 1
+            taken = self._taken.setdefault(folder / base, set())
+            number = max(_largest_number(folder, base), *taken, -1) + 1
             taken.add(number)
         try:
             yield number
@@ -118,13 +136,15 @@ class Outputs:
             with self._lock:
                 taken.discard(number)
                 if not taken:
-                    self._taken.pop(folder, None)
+                    self._taken.pop(folder / base, None)
 
 
-def _largest_number(folder: Path) -> int:
-    """The largest number that a picture in the folder begins with; -1 for none."""
+def _largest_number(folder: Path, base: str = "") -> int:
+    """The largest number that a picture in the folder begins with (after `base` and a dash); -1 for none."""
+    begin = f"{base}-" if base else ""
     with os.scandir(folder) as entries:
-        matches = (_NUMBER.match(e.name) for e in entries if e.name.lower().endswith(_PICTURES))
+        names = [e.name for e in entries if e.name.startswith(begin) and e.name.lower().endswith(_PICTURES)]
+        matches = (_NUMBER.match(name[len(begin) :]) for name in names)
         return max((int(match[1]) for match in matches if match), default=-1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 from PIL import Image, PngImagePlugin
 
@@ -20,10 +21,17 @@ UNICODE_HEADER = b"UNICODE\0"
 ENDINGS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 
-def encode_png(pixels: bytes, width: int, height: int, infotext: str = "", exact: str = "") -> bytes:
-    """RGB `pixels` (height x width x 3 bytes) as PNG; the texts go into chunks of their own."""
+def encode_png(
+    pixels: bytes,
+    width: int,
+    height: int,
+    infotext: str = "",
+    exact: str = "",
+    others: Mapping[str, str] | None = None,
+) -> bytes:
+    """RGB `pixels` (height x width x 3 bytes) as PNG; the texts go into chunks, `others` by their key."""
     chunks = PngImagePlugin.PngInfo()
-    for key, text in ((PARAMETERS, infotext), (EXACT, exact)):
+    for key, text in ((PARAMETERS, infotext), (EXACT, exact), *(others or {}).items()):
         if text:
             chunks.add_text(key, text)
     file = io.BytesIO()

@@ -9,14 +9,18 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from modules.schema.errors import NotFound, UserError
 from modules.schema.events import Event, ImageDone, ImageSaved, Notice
+from modules.schema.extras import ExtrasRequest
 from modules.schema.request import GenerationRequest
+from modules.service.finished import FinishedFile, extras_file
 from modules.service.jobs import DatabaseError, Job, Jobs
 from modules.service.naming import Place
 
@@ -56,6 +60,8 @@ class Saver(Protocol):
         self, pixels: bytes, width: int, height: int, request: GenerationRequest, facts: dict[str, Any]
     ) -> tuple[bytes, str]: ...
 
+    def save_file(self, data: bytes, infotext: str, *, kind: str, base: str = ..., stem: str = ...) -> SavedImage: ...
+
 
 class ModelFacts(Protocol):
     """Names and hashes of a job's model files, by infotext key; may take seconds (hashing)."""
@@ -82,9 +88,16 @@ class Pictures:
         self._warned: set[str] = set()
         self._lock = threading.Lock()
 
-    def submit(self, job: Job, done: ImageDone) -> Future[list[Event]]:
-        """Save a picture of `job`; the result is what its readers get instead of `done`."""
-        return self._pool.submit(self._save, job, done)
+    def submit(self, job: Job, done: ImageDone, first: int = 0) -> Future[list[Event]]:
+        """Save a picture of `job`; the result is what its readers get instead of `done`.
+
+        Of a job in parts, `job` holds the part's request and model, and `first` is the number of its first picture.
+        """
+        return self._pool.submit(self._save, job, done, first)
+
+    def submit_files(self, job: Job, make: Callable[[], list[FinishedFile]]) -> Future[list[Event]]:
+        """Save what `make` makes, after everything that was submitted before."""
+        return self._pool.submit(lambda: [event for file in make() for event in self._save_file(job, file)])
 
     def prepare(self, job: Job) -> None:
         """Have the model's hashes computed while the job is drawn."""
@@ -135,7 +148,41 @@ class Pictures:
                 if not self._jobs.knows(path.name):
                     shutil.rmtree(path, ignore_errors=True)
 
-    def _save(self, job: Job, done: ImageDone) -> list[Event]:
+    def _save(self, job: Job, done: ImageDone, first: int) -> list[Event]:
+        if isinstance(job.request, ExtrasRequest):
+            return self._save_file(job, extras_file(done, job.request))
+        return [_shifted(event, first) for event in self._save_drawn(job, done)]
+
+    def _save_file(self, job: Job, file: FinishedFile) -> list[Event]:
+        """Save a file that has its text already; where it cannot be written it is kept for the page."""
+        warnings: list[Event] = []
+        if job.save:
+            try:
+                saved = self._outputs.save_file(
+                    file.data, file.infotext, kind=file.kind, base=file.base, stem=file.stem
+                )
+                return [self._address(job, file, saved.name, saved.path)]
+            except (OSError, UserError) as error:
+                log.warning("%s of job %s could not be saved: %s", file.kind, job.id, error)
+                warnings = [] if job.id in self._warned else [self._warning(job, error)]
+        kind = f"{TEMPORARY}/{job.id}"
+        try:
+            saved = self._temporary.save_file(file.data, file.infotext, kind=kind, base=file.base, stem=file.stem)
+            return [*warnings, self._address(job, file, saved.name, saved.path)]
+        except (OSError, UserError) as error:
+            log.warning("%s of job %s is kept in memory: %s", file.kind, job.id, error)
+            name = f"{kind}/{file.base}{file.index}.png"
+            self._hold(name, file.data)
+            return [*warnings, self._address(job, file, name, None)]
+
+    def _address(self, job: Job, file: FinishedFile, name: str, path: Path | None) -> ImageSaved:
+        try:
+            self._jobs.add_picture(name, job, path)
+        except DatabaseError:
+            log.exception("the address of %s could not be stored", name)
+        return ImageSaved(file.index, name, file.width, file.height, file.infotext, sheet=file.sheet)
+
+    def _save_drawn(self, job: Job, done: ImageDone) -> list[Event]:
         request = GenerationRequest.model_validate(done.request)
         facts = {**done.facts, **self._model_facts(job)}
         if not job.save:
@@ -181,9 +228,15 @@ class Pictures:
         return ImageSaved(done.index, name, done.width, done.height, infotext, done.partial)
 
 
+def _shifted(event: Event, first: int) -> Event:
+    return replace(event, index=event.index + first) if first and isinstance(event, ImageSaved) else event
+
+
 def _place(job: Job, index: int) -> Place:
     """Where picture `index` stands in its job, for file names."""
     request = job.request
+    if not isinstance(request, GenerationRequest):
+        return Place(number=index + 1, count=request.image_count)
     first = index - index % request.batch_size
     return Place(
         number=index + 1,

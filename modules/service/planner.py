@@ -1,0 +1,119 @@
+"""From what was asked to what is run, for every kind of order: resolved at the door, planned when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from modules.catalog.upscalers import UpscalerCatalog
+from modules.schema.engine import ModelRef
+from modules.schema.errors import BadRequest
+from modules.schema.events import Notice
+from modules.schema.extras import ExtrasRequest
+from modules.schema.merge import MergeRequest
+from modules.schema.orders import AnyOrder
+from modules.schema.parts import LATENT_UPSCALERS
+from modules.schema.request import GenerationRequest
+from modules.schema.scripts import ScriptRequest
+from modules.service.inputs import InputPictures
+from modules.service.plans import OnePart, Part, Plan, Program, ScriptPlan
+from modules.service.prompts import request_problems
+from modules.service.scripts.table import make_program
+
+NO_MODEL = ModelRef(checkpoint="")
+MOST_CELLS = 2000
+MOST_PICTURES = 10_000
+
+ResolveRequest = Callable[[GenerationRequest], tuple[GenerationRequest, ModelRef]]
+FindMerge = Callable[[MergeRequest], tuple[MergeRequest, dict[str, str]]]
+
+
+class Planner:
+    """Knows where an order's names are looked up. `resolve` does it for a request, `find_merge` for a merge."""
+
+    def __init__(
+        self, resolve: ResolveRequest, find_merge: FindMerge, upscalers: UpscalerCatalog, inputs: InputPictures
+    ) -> None:
+        self._resolve = resolve
+        self._find_merge = find_merge
+        self._upscalers = upscalers
+        self._inputs = inputs
+
+    def at_the_door(self, order: AnyOrder) -> tuple[AnyOrder, ModelRef]:
+        """The resolved order and the model it begins with; raises UserErrors for whatever cannot be run."""
+        if isinstance(order, ScriptRequest):
+            return self._script(order)
+        part = self._part(order)
+        return part.request, part.model
+
+    def plan(self, order: AnyOrder) -> Plan:
+        """How a resolved order is run; raises UserErrors where a file has gone meanwhile."""
+        if isinstance(order, ScriptRequest):
+            program = make_program(order, self._inputs)
+            return ScriptPlan(program, [program.size(index) for index in range(program.cells)], self._part)
+        return OnePart(self._part(order))
+
+    def _part(self, request: GenerationRequest | ExtrasRequest | MergeRequest) -> Part:
+        if isinstance(request, GenerationRequest):
+            resolved, model = self._resolve(request)
+            return Part(resolved, model, self._upscaler_files(*_upscalers(resolved)))
+        if isinstance(request, ExtrasRequest):
+            return self._extras(request)
+        resolved_merge, files = self._find_merge(request)
+        return Part(resolved_merge, NO_MODEL, files=files)
+
+    def _extras(self, request: ExtrasRequest) -> Part:
+        if not request.pictures:
+            raise BadRequest("There is no picture to work on: choose one first.", "pictures")
+        for name in request.pictures:
+            self._inputs.path(name)
+        first = self._upscalers.find(request.upscaler_1, "upscaler_1").name
+        second = self._upscalers.find(request.upscaler_2, "upscaler_2").name
+        files = self._upscaler_files(first, second)
+        if request.gfpgan_visibility:
+            files["GFPGAN"] = str(self._upscalers.face_restorer("GFPGAN", "gfpgan_visibility"))
+        if request.codeformer_visibility:
+            files["CodeFormer"] = str(self._upscalers.face_restorer("CodeFormer", "codeformer_visibility"))
+        return Part(request.replace(upscaler_1=first, upscaler_2=second), NO_MODEL, files)
+
+    def _upscaler_files(self, *names: str) -> dict[str, str]:
+        entries = {name: self._upscalers.find(name, "upscaler") for name in names}
+        return {name: str(entry.path) for name, entry in entries.items() if entry.path is not None}
+
+    def _script(self, order: ScriptRequest) -> tuple[ScriptRequest, ModelRef]:
+        """Every cell is resolved once, so that a mistake in the last one is told now."""
+        base, model = self._resolve(order.base)
+        keeps_random = bool(order.options.get("keep_random_seeds")) and order.base.seed == -1
+        resolved = order.replace(base=base.replace(seed=-1) if keeps_random else base)
+        program = make_program(resolved, self._inputs)
+        sizes = _checked_sizes(program)
+        if not program.in_order:
+            for index in range(program.cells):
+                self._part(program.cell(index))
+        return resolved.replace(cells=program.cells, images=sum(sizes)), model
+
+
+def _checked_sizes(program: Program) -> list[int]:
+    if not 0 < program.cells <= MOST_CELLS:
+        raise BadRequest(f"This script would draw {program.cells} cells; possible are 1 to {MOST_CELLS}.", "script")
+    sizes = [program.size(index) for index in range(program.cells)]
+    if sum(sizes) > MOST_PICTURES:
+        raise BadRequest(f"This script would draw {sum(sizes)} pictures; possible are {MOST_PICTURES}.", "script")
+    return sizes
+
+
+def _upscalers(request: GenerationRequest) -> list[str]:
+    """Names of the upscalers a request uses, without the latent modes."""
+    names = [part.upscaler for part in (request.image, request.hires) if part is not None]
+    return [name for name in names if name not in LATENT_UPSCALERS]
+
+
+def door_notices(asked: AnyOrder, resolved: AnyOrder) -> list[Notice]:
+    """What was changed, or cannot be read, of what was asked for."""
+    asked = asked.base if isinstance(asked, ScriptRequest) else asked
+    resolved = resolved.base if isinstance(resolved, ScriptRequest) else resolved
+    if not isinstance(asked, GenerationRequest) or not isinstance(resolved, GenerationRequest):
+        return []
+    size = f"{resolved.width}x{resolved.height}"
+    rounded = (asked.width, asked.height) != (resolved.width, resolved.height)
+    notices = [Notice(f"The size was rounded to {size}: sides are multiples of 8 pixels.")] if rounded else []
+    return [*notices, *(Notice(sentence, "warning") for sentence in request_problems(resolved))]
