@@ -139,7 +139,7 @@ def test_the_form_is_kept_for_each(connect: Connect, app: App) -> None:
     assert ann.get("/api/v1/form").json() == {"values": {"prompt": "Füße"}}
     assert bob.get("/api/v1/form").json() == {}
     again = Forms(app.folders.state / "forms")
-    assert again.load(ann.cookies["owner"]) == {"values": {"prompt": "Füße"}}
+    assert again.load(ann.cookies["owner"], "txt2img") == {"values": {"prompt": "Füße"}}
     assert not any(ann.cookies["owner"] in path.name for path in (app.folders.state / "forms").iterdir())
 
 

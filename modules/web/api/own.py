@@ -8,9 +8,9 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -28,6 +28,8 @@ from modules.web.guard import is_loopback
 router = APIRouter(prefix="/api/v1")
 
 _LONGEST_TEXT = 200_000
+
+Tab = Annotated[str, Query(pattern=r"^[a-z0-9-]{1,32}$")]
 
 
 class TokensBody(BaseModel):
@@ -120,15 +122,15 @@ def _forms(request: Request) -> Forms:
 
 
 @router.get("/form")
-def get_form(request: Request, owner: Owner) -> dict[str, Any]:
-    """The caller's form as it was last kept; empty when it never was."""
-    return _forms(request).load(owner)
+def get_form(request: Request, owner: Owner, tab: Tab = "txt2img") -> dict[str, Any]:
+    """The caller's form of that tab as it was last kept; empty when it never was."""
+    return _forms(request).load(owner, tab)
 
 
 @router.post("/form")
-async def keep_form(request: Request, owner: Owner) -> dict[str, Any]:
+async def keep_form(request: Request, owner: Owner, tab: Tab = "txt2img") -> dict[str, Any]:
     form = await read_json(request, FORM_LIMIT)
-    await run_in_threadpool(_forms(request).save, owner, form)
+    await run_in_threadpool(_forms(request).save, owner, form, tab)
     return {}
 
 

@@ -1,91 +1,64 @@
 // The entry: waits for the tabs that Gradio draws, and gives each part its piece of the page.
 
-import { post, Refused } from "./api.js";
-import { action, one, openTab, panel, say } from "./dom.js";
-import { Form, showChanges } from "./fields.js";
-import { seedOf } from "./infotext.js";
+import { one, openTab, panel } from "./dom.js";
+import { Form } from "./fields.js";
+import { wireHires } from "./hires.js";
 import { wireKeys } from "./keys.js";
 import { remember } from "./memory.js";
-import { Output } from "./output.js";
-import { PngInfo, readPicture } from "./pnginfo.js";
-import { wirePrompts } from "./prompt.js";
-import { Runner } from "./run.js";
-import { ModelBar, watchEngine, wireSizeHint } from "./topbar.js";
+import { PngInfo } from "./pnginfo.js";
+import { receive, withoutParts } from "./send.js";
+import { DrawTab } from "./tab.js";
+import { ModelBar, watchEngine } from "./topbar.js";
 
-const PROMPTS = ["prompt", "negative_prompt"];
+const tabs = []; // those that are drawn
 
 async function start() {
-  const [bar, txt2img, outputPanel] = await Promise.all([panel("topbar"), panel("txt2img"), panel("output")]);
-  const form = new Form(bar, txt2img);
-  const models = new ModelBar(form, bar);
-  const output = new Output(outputPanel);
-  const runner = new Runner(form, output, outputPanel, one("[data-run]", txt2img));
-
-  showChanges(form, txt2img);
-  wireSizeHint(form, models, txt2img);
-  wireTools(form, output, txt2img);
-  wireSending(form, output, outputPanel, txt2img);
-  wireKeys(runner);
-  watchEngine(bar, (state, restarted) => idleWords(outputPanel, state, restarted));
-
+  const bar = await panel("topbar");
+  const models = new ModelBar(new Form(bar), bar);
   const listed = models.load();
-  await remember(form);
-  wirePrompts(form, txt2img);
-  await listed;
-  await runner.resume();
+  const txt2img = opened("txt2img", models, listed, makeTxt2img);
+  const pnginfo = panel("pnginfo").then((root) => new PngInfo(root, useAgain));
+  wireReceivers(txt2img, pnginfo);
+  wireKeys(() => tabs.find((tab) => tab.isInSight)?.runner ?? null);
+  watchEngine(bar, (state, restarted) => tabs.forEach(({ panel }) => idleWords(panel, state, restarted)));
+
+  // A picture's settings go to the tab that can draw it again.
+  async function useAgain(reading) {
+    (await txt2img).use(reading);
+  }
+
+  txt2img.then((tab) => tab.wireSending(useAgain));
+  await remember(models.form, "models", ["checkpoint"]);
+  await txt2img;
   document.documentElement.dataset.webui = "ready"; // tests and extensions wait for this
 }
 
-function wireTools(form, output, root) {
-  action("swap", root).addEventListener("click", () => form.fill({ width: form.get("height"), height: form.get("width") }));
-  action("dice", root).addEventListener("click", () => form.fill({ seed: -1 }));
-  action("recycle", root).addEventListener("click", () => {
-    const seed = output.current && seedOf(output.current.infotext);
-    if (seed) form.fill({ seed });
-  });
-  action("clear", root).addEventListener("click", () => form.reset(PROMPTS));
-  action("reset", root).addEventListener("click", () => form.reset(form.names.filter((name) => !PROMPTS.includes(name))));
+/** A tab as soon as it is drawn, with its form filled and its newest job found again. */
+async function opened(name, models, listed, build) {
+  const [root, output] = await Promise.all([panel(name), panel(`${name}-output`)]);
+  const tab = build(root, output, models);
+  tabs.push(tab);
+  await tab.open();
+  await listed;
+  await tab.runner.resume();
+  root.dataset.ready = "";
+  return tab;
 }
 
-/** Everything that fills the form from a picture's text. */
-function wireSending(form, output, outputPanel, txt2img) {
-  const fill = ({ request, notices }) => {
-    if (!request) throw new Refused("This picture carries no parameters.");
-    form.fill(request);
-    say(one("[data-run-problem]", txt2img), notices.join(" "));
-    openTab("tab-txt2img");
-  };
-  const refused = (error) => say(one("[data-run-problem]", txt2img), error.message);
+function makeTxt2img(root, output, models) {
+  const tab = new DrawTab("txt2img", root, output, models, { mine: ({ request }) => !request.kind && !request.image });
+  wireHires(tab);
+  return tab;
+}
 
-  const pnginfo = panel("pnginfo").then((element) => new PngInfo(element, fill));
-  wireDrop(txt2img, fill, refused);
-  action("paste", txt2img).addEventListener("click", () => pasteText(form, txt2img).catch(refused));
-  const picture = async () => (await fetch(output.source)).blob();
-  action("reuse", outputPanel).addEventListener("click", () => picture().then(readPicture).then(fill).catch(refused));
-  action("to-pnginfo", outputPanel).addEventListener("click", async () => {
-    const blob = await picture();
+/** What becomes of pictures that are sent to a tab: see send.js. */
+function wireReceivers(txt2img, pnginfo) {
+  const words = ({ request }) => request && withoutParts(request);
+  receive("txt2img", async ({ reading }) => (await txt2img).use(reading, words(reading)));
+  receive("pnginfo", async ({ blob }) => {
     openTab("tab-pnginfo");
     (await pnginfo).read(blob);
   });
-}
-
-/** A picture dropped on the form fills it. */
-function wireDrop(txt2img, fill, refused) {
-  const carriesFile = (event) => event.dataTransfer.types.includes("Files");
-  txt2img.addEventListener("dragover", (event) => carriesFile(event) && event.preventDefault());
-  txt2img.addEventListener("drop", async (event) => {
-    if (!carriesFile(event)) return;
-    event.preventDefault();
-    await readPicture(event.dataTransfer.files[0]).then(fill).catch(refused);
-  });
-}
-
-/** The arrow in the prompt's corner: a text with parameters becomes the form. */
-async function pasteText(form, txt2img) {
-  const text = form.get("prompt");
-  const { request, notices } = await post("infotext", { text });
-  form.fill(request);
-  say(one("[data-run-problem]", txt2img), notices.join(" "));
 }
 
 function idleWords(outputPanel, state, restarted) {

@@ -12,6 +12,8 @@ class Field {
     this.kind = element.dataset.kind;
     this.label = element.dataset.label;
     this.optional = "optional" in element.dataset;
+    this.isPart = "part" in element.dataset; // the switch of a part of the request
+    this.isLocal = "local" in element.dataset; // of the page alone: kept, but not asked for
     this.default = JSON.parse(element.dataset.default);
     this.input = one("select, textarea, input:not([type=range])", element);
     this.range = one("input[type=range]", element);
@@ -73,20 +75,35 @@ function fraction(text) {
   return Number.isFinite(number) ? number : text.trim();
 }
 
-/** All fields of a tab, wherever on the page they are (the model's are in the top bar). */
+/** "hires.scale" of {hires: {scale: 2}}: a part's own values beside the part, which is then on. */
+function flat(values) {
+  const pairs = Object.entries(values).flatMap(([name, value]) => {
+    const isPart = value !== null && typeof value === "object" && !Array.isArray(value);
+    const inside = isPart ? Object.entries(value).map(([key, one]) => [`${name}.${key}`, one]) : [];
+    return [[name, value], ...inside];
+  });
+  return Object.fromEntries(pairs);
+}
+
+/** The fields of a tab; those of `shared` (the models, in the top bar) belong to it as well. Names of a part's fields
+ * are "part.name"; what asks for them nests them. */
 export class Form {
   #fields = new Map();
+  #own = [];
+  #shared;
   #listeners = [];
 
-  constructor(...roots) {
-    for (const root of roots) {
-      for (const element of all("[data-knob]", root)) this.#adopt(new Field(element));
-      root.addEventListener("submit", (event) => event.preventDefault());
-    }
+  constructor(root, shared = null) {
+    this.#shared = shared;
+    for (const name of shared?.names ?? []) this.#fields.set(name, shared.field(name));
+    for (const element of all("[data-knob]", root)) this.#adopt(new Field(element));
+    root.addEventListener("submit", (event) => event.preventDefault());
+    shared?.onChange((names, chosen) => this.#tell(names, chosen));
   }
 
   #adopt(field) {
     this.#fields.set(field.name, field);
+    this.#own.push(field);
     field.value = field.default;
     field.input.addEventListener("input", () => this.#edited(field));
     field.input.addEventListener("change", () => this.#tidy(field));
@@ -137,8 +154,18 @@ export class Form {
     return [...this.#fields.keys()];
   }
 
+  has(name) {
+    return this.#fields.has(name);
+  }
+
   field(name) {
     return this.#fields.get(name);
+  }
+
+  /** The switch of the part of that name, or null. */
+  part(name) {
+    const field = this.#fields.get(name);
+    return field?.isPart ? field : null;
   }
 
   get(name) {
@@ -147,10 +174,13 @@ export class Form {
 
   /** Set many fields; names that the form does not have are left out. `chosen`: somebody asked for these values. */
   fill(values, chosen = true) {
-    const known = Object.keys(values).filter((name) => this.#fields.has(name));
-    for (const name of known) this.#fields.get(name).value = values[name];
+    const wanted = flat(values);
+    const own = this.#own.filter((field) => field.name in wanted);
+    for (const field of own) field.value = wanted[field.name];
     this.blame(null);
-    this.#tell(known, chosen);
+    this.#tell(own.map((field) => field.name), chosen);
+    const others = Object.keys(wanted).filter((name) => this.#shared?.has(name));
+    if (others.length) this.#shared.fill(Object.fromEntries(others.map((name) => [name, wanted[name]])), chosen);
   }
 
   reset(names) {
@@ -165,13 +195,22 @@ export class Form {
     if (follows) this.fill({ [name]: value }, false);
   }
 
+  /** What is asked for: every value, those of parts in the part, a part that is off null. */
   values() {
-    return Object.fromEntries([...this.#fields].map(([name, field]) => [name, field.value]));
+    const values = {};
+    const fields = [...this.#fields.values()].filter((field) => !field.isLocal);
+    for (const field of fields.filter((one) => !one.isPart)) {
+      const [part, name] = field.name.split(".");
+      if (name) (values[part] ??= {})[name] = field.value;
+      else values[field.name] = field.value;
+    }
+    for (const field of fields) if (field.isPart && !field.value) values[field.name] = null;
+    return values;
   }
 
-  /** Only what is not at its default: what is remembered. */
+  /** Only what of this form's own fields is not at its default: what is remembered. */
   changes() {
-    return Object.fromEntries([...this.#fields].filter(([, f]) => f.changed).map(([name, f]) => [name, f.value]));
+    return Object.fromEntries(this.#own.filter((field) => field.changed).map((field) => [field.name, field.value]));
   }
 
   /** Mark the field an error is about, open its accordion and bring it into sight. */
@@ -184,18 +223,28 @@ export class Form {
   }
 }
 
-/** Each accordion's title line says what in it is on. */
+/** Each accordion's title line says what in it is on; an accordion with a switch only while that is on. */
 export function showChanges(form, root) {
   const sections = all("details.section", root).map((details) => ({
     note: one("[data-changed]", details),
+    part: form.part(details.dataset.section),
     names: all("[data-knob]", details).map((element) => element.dataset.knob),
   }));
   const update = () => {
-    for (const { note, names } of sections) {
-      const on = names.map((name) => form.field(name)).filter((field) => field.changed);
-      say(note, on.map((field) => `${field.label} ${field.shown}`).join(" · "));
+    for (const { note, part, names } of sections) {
+      const changed = part && !part.value ? [] : names.map((name) => form.field(name)).filter((field) => field.changed);
+      say(note, changed.map((field) => `${field.label} ${field.shown}`).join(" · "));
     }
   };
   form.onChange(update);
+  wireSwitches(form, root);
   update();
+}
+
+// What is switched on by hand opens, what is switched off closes.
+function wireSwitches(form, root) {
+  for (const section of all("[data-part-section]", root)) {
+    const { input } = form.field(section.dataset.partSection);
+    input.addEventListener("change", () => (one("details", section).open = input.checked));
+  }
 }

@@ -2,10 +2,11 @@
 
 import { all } from "./dom.js";
 
-/** Ctrl+Enter generates, Alt+Enter skips, Esc interrupts, Alt+1..9 open tabs. */
-export function wireKeys(runner) {
+/** Ctrl+Enter generates, Alt+Enter skips, Esc interrupts, Alt+1..9 open tabs. `current()` gives the runner of the tab
+ * in sight, or null. */
+export function wireKeys(current) {
   document.addEventListener("keydown", (event) => {
-    const work = shortcut(event, runner);
+    const work = shortcut(event, current());
     if (!work) return;
     event.preventDefault();
     work();
@@ -14,10 +15,11 @@ export function wireKeys(runner) {
 
 function shortcut(event, runner) {
   if (event.isComposing) return null; // keys of an input method are not ours
+  if (event.altKey && !event.ctrlKey && /^Digit[1-9]$/.test(event.code)) return () => tab(Number(event.code.at(-1)));
+  if (!runner) return null;
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return () => runner.generate();
   if (event.key === "Enter" && event.altKey) return () => runner.skip();
   if (event.key === "Escape" && runner.busy && !document.querySelector("dialog[open]")) return () => runner.interrupt();
-  if (event.altKey && !event.ctrlKey && /^Digit[1-9]$/.test(event.code)) return () => tab(Number(event.code.at(-1)));
   return null;
 }
 

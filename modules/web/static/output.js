@@ -7,8 +7,9 @@ import { showInfotext } from "./infotext.js";
 export class Output {
   #panel;
   #job = null;
-  #images = new Map(); // index -> ImageSaved
-  #shown = null; // index of the picture in sight; null: the live preview, or nothing
+  #first = 0; // place of the running job's first picture, after those of the jobs before it
+  #images = new Map(); // place -> ImageSaved and its job
+  #shown = null; // place of the picture in sight; null: the live preview, or nothing
   #pinned = false; // the user chose a picture: the preview must not take its place
   #preview = "";
   #several = false;
@@ -31,14 +32,16 @@ export class Output {
     return this.current && this.#address(this.current);
   }
 
-  /** Begin a job: `size` is what its pictures will have. The last pictures stay until there is something newer. */
-  begin(jobId, { width, height, batch_count, batch_size }) {
+  /** Begin a job; its request tells the size that its pictures will have. The last picture stays in sight until there
+   * is something newer. `more`: this job is one of several, whose pictures are shown together. */
+  begin(jobId, { width, height, batch_count, batch_size }, more = false) {
     this.#job = jobId;
     this.#panel.dataset.begun = "";
-    this.#several = batch_count * batch_size > 1;
-    this.#images.clear();
+    this.#several = more || batch_count * batch_size > 1;
+    if (!more) this.#images.clear();
+    if (!more) this.#pinned = false;
+    this.#first = Math.max(-1, ...this.#images.keys()) + 1;
     this.#preview = "";
-    this.#pinned = false;
     this.#stageSize(width, height);
     this.#drawThumbs();
   }
@@ -50,9 +53,10 @@ export class Output {
   }
 
   addImage(saved) {
-    const known = this.#images.has(saved.index);
-    this.#images.set(saved.index, saved);
-    if (!known && !this.#pinned) this.show(saved.index);
+    const place = this.#first + saved.index;
+    const known = this.#images.has(place);
+    this.#images.set(place, { ...saved, job: this.#job });
+    if (!known && !this.#pinned) this.show(place);
     else this.#drawThumbs();
   }
 
@@ -104,7 +108,7 @@ export class Output {
   }
 
   #address(image) {
-    return image.name ? pictureAddress(image.name) : address(`jobs/${this.#job}/images/${image.index}`);
+    return image.name ? pictureAddress(image.name) : address(`jobs/${image.job}/images/${image.index}`);
   }
 
   #facts(image) {

@@ -6,21 +6,33 @@ import { action, duration, make, one, say } from "./dom.js";
 
 const ENDED = new Set(["done", "failed", "interrupted", "cancelled"]);
 
+/** `order()` makes what Generate asks for (by default the form's values): a request, or several that run one after
+ * another. `mine(job)` says which of a person's jobs belong to this tab. */
 export class Runner {
   #form;
   #output;
   #panel; // the output panel
   #run; // the bar with the buttons
+  #order;
+  #mine;
+  #ended;
+  #refused;
   #job = null; // {id, state} of the job that is followed
+  #rest = []; // jobs that come after it
   #stream = null;
   #queueTimer = 0;
   #title = document.title;
 
-  constructor(form, output, panel, run) {
+  /** `ended(state)` hears of a job's end; `refused(error)` may deal with a refusal itself (true: it did). */
+  constructor({ form, output, panel, run, order = () => form.values(), mine = () => true, ended = () => {}, refused = () => false }) {
     this.#form = form;
     this.#output = output;
     this.#panel = panel;
     this.#run = run;
+    this.#order = order;
+    this.#mine = mine;
+    this.#ended = ended;
+    this.#refused = refused;
     action("generate", run).addEventListener("click", () => this.generate());
     action("interrupt", run).addEventListener("click", () => this.interrupt());
     action("skip", run).addEventListener("click", () => this.skip());
@@ -31,17 +43,18 @@ export class Runner {
     return this.#job !== null && !ENDED.has(this.#job.state);
   }
 
-  /** Send the form as a job. With a job already running, that one is interrupted and this one comes after it. */
-  async generate() {
+  /** Send what `order` makes as jobs. With a job already running, that one is interrupted and these come after it. */
+  async generate(order = this.#order) {
     this.#complain("");
     this.#form.blame(null);
     const button = action("generate", this.#run);
     if (button.disabled) return;
     button.disabled = true;
     try {
-      const job = await post("jobs", this.#form.values());
+      const jobs = [];
+      for (const request of [await order()].flat()) jobs.push(await post("jobs", request));
       if (this.busy) await this.interrupt();
-      this.follow(job);
+      this.#followAll(jobs);
     } catch (refused) {
       this.#refuse(refused);
     } finally {
@@ -51,6 +64,8 @@ export class Runner {
 
   async interrupt() {
     if (!this.busy) return;
+    const rest = this.#rest.splice(0);
+    await Promise.all(rest.map(({ id }) => post(`jobs/${id}/cancel`).catch(() => {})));
     const verb = this.#job.state === "waiting" ? "cancel" : "interrupt";
     this.#words(verb === "cancel" ? "Cancelling" : "Interrupting after this step");
     await this.#tell(verb);
@@ -70,23 +85,29 @@ export class Runner {
 
   /** After a reload: go on with the newest job of this person, or show what it made. */
   async resume() {
-    const { jobs } = await get("jobs").catch(() => ({ jobs: [] }));
+    const all = (await get("jobs").catch(() => ({ jobs: [] }))).jobs;
+    const jobs = all.filter(this.#mine);
     if (jobs[0]?.state === "failed") this.#complain(jobs[0].message);
-    const running = jobs.find((job) => !ENDED.has(job.state));
-    const newest = running ?? jobs.find((job) => job.images.length);
+    const open = jobs.filter((job) => !ENDED.has(job.state));
+    if (open.length) return this.#followAll(open.reverse());
+    const newest = jobs.find((job) => job.images.length);
     if (!newest) return;
-    if (running) return this.follow(running);
     this.#output.begin(newest.id, newest.request);
     newest.images.forEach((image) => this.#output.addImage(image));
     this.#output.end();
   }
 
-  /** Show a job's events, those of the past first. */
-  follow(job) {
+  #followAll([job, ...rest]) {
+    this.#rest = rest;
+    this.follow(job);
+  }
+
+  /** Show a job's events, those of the past first. `more`: it is one of several that belong together. */
+  follow(job, more = false) {
     this.#leave();
     this.#job = { id: job.id, state: job.state };
-    one("[data-notices]", this.#panel).replaceChildren();
-    this.#output.begin(job.id, job.request);
+    if (!more) one("[data-notices]", this.#panel).replaceChildren();
+    this.#output.begin(job.id, job.request, more);
     this.#state(job.state === "running" ? "running" : "waiting");
     this.#bar(0);
     this.#watchQueue();
@@ -130,6 +151,7 @@ export class Runner {
     if (this.#job.state !== "running") this.#state("running");
     const parts = stage === "sampling" ? [`Step ${step}/${steps}`] : [capital(stage)];
     if (images > 1) parts.push(`image ${image} of ${images}`);
+    if (this.#rest.length) parts.push(`${this.#rest.length} more to come`);
     this.#words(parts.join(" · "), left === null ? "" : `${duration(left)} left`);
     this.#bar(fraction);
   }
@@ -142,6 +164,11 @@ export class Runner {
 
   #end(state, message, seconds = null) {
     this.#leave();
+    const next = this.#rest.shift();
+    if (next) {
+      if (state === "failed") this.#notice({ text: message, level: "warning" });
+      return this.follow(next, true);
+    }
     this.#state(state);
     this.#output.end();
     this.#bar(state === "done" ? 1 : 0);
@@ -150,6 +177,7 @@ export class Runner {
     this.#words(words[state] ?? "");
     this.#complain(state === "failed" ? message : "");
     document.title = this.#title;
+    this.#ended(state);
   }
 
   // While it waits, the job's place and about how long.
@@ -197,6 +225,7 @@ export class Runner {
 
   #refuse(refused) {
     if (!(refused instanceof Refused)) throw refused;
+    if (this.#refused(refused)) return;
     if (refused.field) this.#form.blame(refused.field);
     say(one("[data-run-problem]", this.#run), refused.message);
   }

@@ -2,6 +2,7 @@
 
 import { get, post } from "./api.js";
 import { action, make, one, say } from "./dom.js";
+import { fillLists } from "./lists.js";
 
 const STATES = {
   starting: "Engine starting",
@@ -11,22 +12,20 @@ const STATES = {
   stopped: "Engine stopped",
 };
 
-/** Fill and wire the model fields; `sizes` is told the native size of the chosen checkpoint. */
+/** Fill and wire the model fields, and every other list of files on the page. */
 export class ModelBar {
   #form;
   #bar;
   #entries = [];
 
   constructor(form, bar) {
-    this.#form = form;
+    this.#form = this.form = form;
     this.#bar = bar;
     form.field("checkpoint").input.addEventListener("change", () => this.#choose());
     action("refresh", bar).addEventListener("click", () => this.refresh());
     action("theme", bar).addEventListener("click", () => dispatchEvent(new Event("webui-toggle-theme")));
     form.onChange((names) => {
-      if (!names.includes("checkpoint")) return;
-      this.#useFileName();
-      this.#nativeSize();
+      if (names.includes("checkpoint")) this.#useFileName();
     });
   }
 
@@ -44,12 +43,13 @@ export class ModelBar {
   #fill(lists) {
     if (!lists) return;
     this.#entries = lists.checkpoints;
-    const field = this.#form.field("checkpoint");
     const selected = this.#find(lists.selected)?.name ?? lists.selected;
     const chosen = this.#form.get("checkpoint") || selected;
-    field.default = selected;
-    options(field, lists.checkpoints.map(checkpointOption));
-    options(this.#form.field("vae"), lists.vaes.map((name) => new Option(name, name)));
+    this.#form.field("checkpoint").default = selected;
+    fillLists({
+      checkpoints: () => lists.checkpoints.map(checkpointOption),
+      vaes: () => lists.vaes.map((name) => new Option(name, name)),
+    });
     this.#form.fill({ checkpoint: this.#find(chosen)?.name ?? chosen }, false);
   }
 
@@ -73,19 +73,6 @@ export class ModelBar {
   get nativeSize() {
     return this.#find(this.#form.get("checkpoint"))?.native_size ?? null;
   }
-
-  #nativeSize() {
-    const size = this.nativeSize;
-    if (!size) return;
-    this.#form.changeDefault("width", size[0]);
-    this.#form.changeDefault("height", size[1]);
-  }
-}
-
-function options(field, list) {
-  const value = field.value;
-  field.input.replaceChildren(...list);
-  field.value = value;
 }
 
 function checkpointOption({ name, title, problem }) {
@@ -93,6 +80,18 @@ function checkpointOption({ name, title, problem }) {
   option.disabled = Boolean(problem);
   option.title = problem ?? "";
   return option;
+}
+
+/** Width and height at their defaults follow the checkpoint that the form draws with. */
+export function followNativeSize(form, models) {
+  const follow = () => {
+    const size = models.nativeSize;
+    if (!size) return;
+    form.changeDefault("width", size[0]);
+    form.changeDefault("height", size[1]);
+  };
+  form.onChange((names) => names.includes("checkpoint") && follow());
+  follow();
 }
 
 /** A quiet sentence when the size is far from what the checkpoint was trained at, with the way back. */

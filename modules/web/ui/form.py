@@ -28,7 +28,8 @@ SECTIONS: dict[str, str] = {
     "model": "Model",
 }
 
-# Choices that are files: the list that `static/lists.js` fills in, and what stands before the files.
+# Choices that are files: the list that `static/lists.js` fills in, and what stands before the files. By the knob's
+# path, or by a widget's id where it is to differ.
 _UPSCALERS = ("None", "Lanczos", "Nearest")
 _LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "checkpoint": ("checkpoints", ()),
@@ -37,6 +38,12 @@ _LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "hires.upscaler": ("upscalers", (*LATENT_UPSCALERS, *_UPSCALERS)),
     "hires.checkpoint": ("checkpoints", (SAME_CHECKPOINT,)),
     "refiner.checkpoint": ("checkpoints", ("",)),
+    "upscaler_1": ("upscalers", _UPSCALERS),
+    "upscaler_2": ("upscalers", _UPSCALERS),
+    "checkpoint_a": ("checkpoints", ("",)),
+    "checkpoint_b": ("checkpoints", ("",)),
+    "checkpoint_c": ("checkpoints", ("",)),
+    "merge-vae": ("vae_files", ("None",)),
 }
 _LONG_TEXTS = ("prompt", "negative_prompt")
 
@@ -86,10 +93,16 @@ def section(name: str, *, form: str = "txt2img", leave_out: Iterable[str] = ()) 
     )
 
 
-def part_fields(part: str, *, form: str, leave_out: Iterable[str] = (), help_line: bool = True) -> str:
-    """The widgets of a part's knobs, all but `leave_out` and the hidden ones."""
-    skipped = set(leave_out)
-    inside = [k for k in PART_KNOBS[part].values() if not k.hidden and k.name not in skipped]
+def part_fields(
+    part: str, *, form: str, only: Iterable[str] = (), leave_out: Iterable[str] = (), help_line: bool = True
+) -> str:
+    """The widgets of a part's knobs: those named in `only`, else all but `leave_out` and the hidden ones."""
+    skipped, wanted = set(leave_out), set(only)
+    inside = [
+        knob
+        for name, knob in PART_KNOBS[part].items()
+        if (name in wanted if wanted else not knob.hidden and name not in skipped)
+    ]
     return fields(inside, form=form, part=part, help_line=help_line)
 
 
@@ -122,8 +135,8 @@ def button(action: str, label: str, icon: str, *, text: bool = False) -> str:
 
 def _control(knob: Knob, path: str, name: str, slider: bool) -> str:
     described = f'id="{name}" aria-describedby="{name}-help"'
-    if path in _LISTS:
-        source, first = _LISTS[path]
+    if name in _LISTS or path in _LISTS:
+        source, first = _LISTS.get(name) or _LISTS[path]
         return _select(first, f'{described} data-list="{source}"')
     if knob.choices is not None:
         return _select(knob.choices, described)

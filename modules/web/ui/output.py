@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from modules.web.ui.form import button, svg
+from modules.web.ui.form import button
+from modules.web.ui.icons import svg
+
+# Where a finished picture can go, by the name of the tab that draws it: action, words, icon.
+_SENDS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "txt2img": (
+        ("hires", "Hires fix", "hires"),
+        ("to-img2img", "img2img", "send"),
+        ("to-inpaint", "Inpaint", "brush"),
+    ),
+    "img2img": (
+        ("to-txt2img", "txt2img", "send"),
+        ("to-img2img", "img2img", "recycle"),
+        ("to-inpaint", "Inpaint", "brush"),
+    ),
+}
+_EVERYWHERE = (("to-extras", "Extras", "picture"), ("to-pnginfo", "PNG Info", "info"))
 
 
-def output_panel() -> str:
-    """Markup that `static/output.js` and `static/progress.js` fill; nothing in it depends on the request."""
+def output_panel(form: str = "txt2img") -> str:
+    """Markup that `static/output.js` and `static/run.js` fill, of the tab named `form`."""
     return (
-        '<section class="output" data-panel="output" aria-label="Pictures">'
-        f"{_stage()}{_progress()}"
+        f'<section class="output" data-panel="{form}-output" aria-label="Pictures">'
+        f"{_stage()}{progress()}"
         '<div class="thumbs" data-thumbs role="listbox" aria-label="Pictures of this job" '
         'aria-orientation="horizontal" hidden></div>'
-        f"{_facts()}</section>"
+        f"{_facts(form)}</section>"
     )
 
 
@@ -27,7 +43,8 @@ def _stage() -> str:
     )
 
 
-def _progress() -> str:
+def progress() -> str:
+    """How far the job of a tab is, what it said, and what went wrong."""
     return (
         '<div class="progress" data-progress>'
         '<div class="bar" role="progressbar" aria-label="Progress of the job" aria-valuemin="0" aria-valuemax="100" '
@@ -39,13 +56,14 @@ def _progress() -> str:
     )
 
 
-def _facts() -> str:
+def _facts(form: str) -> str:
+    sends = "".join(button(*send, text=True) for send in (*_SENDS.get(form, ()), *_EVERYWHERE))
     actions = (
         '<a class="tool wide" data-action="save" download aria-label="Save this picture" title="Save this picture">'
         f"{svg('save')}<span>Save</span></a>"
         f"{button('copy', 'Copy text', 'copy', text=True)}"
         f"{button('reuse', 'Use its settings', 'recycle', text=True)}"
-        f"{button('to-pnginfo', 'PNG Info', 'info', text=True)}"
+        f"{sends}"
     )
     return (
         f'<div class="facts" data-facts hidden><div class="actions">{actions}</div>'

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from modules.schema.knob import Knob
 from modules.schema.settings import Settings
 from modules.web.ui import page
-from modules.web.ui.form import KNOBS, field
+from modules.web.ui.form import KNOBS, PART_KNOBS, field
 
 APP = SimpleNamespace(settings=Settings())
 
@@ -25,9 +25,28 @@ def _markup() -> str:
     return "".join(block.value for block in blocks if isinstance(block, gr.HTML))
 
 
-def test_every_parameter_has_exactly_one_widget() -> None:
-    found = re.findall(r'data-knob="(\w+)"', _markup())
-    assert sorted(found) == sorted(name for name, knob in KNOBS.items() if not knob.hidden)
+def _names(part: str) -> list[str]:
+    return [f"{part}.{name}" for name, knob in PART_KNOBS[part].items() if not knob.hidden]
+
+
+def _form(name: str) -> str:
+    found = re.search(f'<form class="form" data-panel="{name}".*?</form>', _markup(), re.DOTALL)
+    assert found
+    return found[0]
+
+
+@pytest.mark.parametrize(("form", "parts"), [("txt2img", ["hires", "refiner"])])
+def test_every_parameter_has_exactly_one_widget(form: str, parts: list[str]) -> None:
+    on_top = {"checkpoint", "vae", "clip_skip"}
+    found = re.findall(r'data-knob="([\w.]+)" data-kind="\w+"(?! data-(?:part|local))', _form(form))
+    wanted = [name for name, knob in KNOBS.items() if not knob.hidden and name not in on_top]
+    assert sorted(found) == sorted([*wanted, *(name for part in parts for name in _names(part))])
+    assert sorted(re.findall(r'data-knob="(\w+)" data-kind="bool" data-part', _form(form))) == sorted(parts)
+
+
+def test_the_models_are_in_the_top_bar_alone() -> None:
+    for name in ("checkpoint", "vae", "clip_skip"):
+        assert _markup().count(f'data-knob="{name}"') == 1
 
 
 def test_labels_and_helps_belong_to_a_widget() -> None:
