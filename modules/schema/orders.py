@@ -35,3 +35,10 @@ Order = Annotated[
 AnyOrder = GenerationRequest | ExtrasRequest | MergeRequest | ScriptRequest
 ORDER: TypeAdapter[AnyOrder] = TypeAdapter(Order)
 """Reads an order from JSON; raises pydantic's ValidationError."""
+
+KINDS: dict[str, type[GenerationRequest] | type[ExtrasRequest] | type[MergeRequest] | type[ScriptRequest]] = {
+    GENERATION: GenerationRequest,
+    "extras": ExtrasRequest,
+    "merge": MergeRequest,
+    "script": ScriptRequest,
+}

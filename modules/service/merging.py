@@ -59,7 +59,7 @@ class MergeFinder:
         if any(path.exists() and path.samefile(entry.path) for entry in entries.values()):
             raise BadRequest(f"{path.name} is one of the merged files: choose another name.", "name")
         if path.exists() and not request.overwrite:
-            raise BadRequest(f"There is a {path.name} already: choose another name, or allow overwriting.", "name")
+            raise BadRequest(f"There is a {path.name} already: choose another name, or allow overwriting.", "overwrite")
         return path
 
 

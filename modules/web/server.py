@@ -21,7 +21,19 @@ from modules.schema.settings import Settings
 from modules.service.app import App
 from modules.version import VERSION
 from modules.web import errors
-from modules.web.api import docs, generation, listing, options, own, own_jobs, own_styles, pnginfo, progress
+from modules.web.api import (
+    docs,
+    extras,
+    generation,
+    inputs,
+    listing,
+    options,
+    own,
+    own_jobs,
+    own_styles,
+    pnginfo,
+    progress,
+)
 from modules.web.api.forms import Forms
 from modules.web.api.options import Options
 from modules.web.gate import Gate
@@ -53,9 +65,10 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.include_router(docs.router)
     server.include_router(own_jobs.router)
     server.include_router(own.router)
+    server.include_router(inputs.router)
     server.include_router(own_styles.router)
     if app.settings.api:
-        for part in (options, progress, listing, pnginfo, generation):
+        for part in (options, progress, listing, pnginfo, extras, generation):
             server.include_router(part.router)
     server.mount("/", gate)
     return server

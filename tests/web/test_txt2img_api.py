@@ -235,7 +235,7 @@ def test_a_wrong_type_is_the_frameworks_list(client: TestClient) -> None:
     assert answer.json()["detail"][0]["loc"] == ["body", "steps"]
 
 
-@pytest.mark.parametrize("route", ["img2img", "extra-single-image", "interrogate", "train/embedding"])
+@pytest.mark.parametrize("route", ["interrogate", "train/embedding"])
 def test_what_is_not_built_says_so(client: TestClient, route: str) -> None:
     answer = client.post(f"/sdapi/v1/{route}", json={})
     assert answer.status_code == 501

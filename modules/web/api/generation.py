@@ -32,8 +32,6 @@ _ALPHABET = string.ascii_uppercase + string.digits
 
 MISSING = {
     "img2img": "img2img",
-    "extra-single-image": "upscaling",
-    "extra-batch-images": "upscaling",
     "interrogate": "interrogation",
     "create/embedding": "training",
     "create/hypernetwork": "training",

@@ -14,10 +14,7 @@ from modules.web.deps import TheApp
 router = APIRouter(prefix="/sdapi/v1")
 
 EMPTY_LISTS = (
-    "latent-upscale-modes",
     "hypernetworks",
-    "face-restorers",
-    "realesrgan-models",
     "loras",
     "script-info",
     "extensions",
@@ -91,12 +88,6 @@ def refresh_vae(app: TheApp) -> None:
 @router.post("/refresh-loras")
 def refresh_nothing() -> None:
     """There are none of these yet, so there is nothing to look for."""
-
-
-@router.get("/upscalers")
-def upscalers() -> list[dict[str, Any]]:
-    """A1111 always lists "None", which changes nothing."""
-    return [{"name": "None", "model_name": None, "model_path": None, "model_url": None, "scale": 4}]
 
 
 @router.get("/embeddings")

@@ -12,8 +12,9 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from modules.schema.errors import UnknownName
 from modules.schema.events import Event, Preview, to_json
-from modules.schema.request import GenerationRequest
+from modules.schema.orders import KINDS, kind_of
 from modules.service.jobs import Job
 from modules.web import follow
 from modules.web.api.progress import data_uri
@@ -52,12 +53,16 @@ def event_json(event: Event) -> dict[str, Any]:
 
 @router.post("/jobs", status_code=201)
 async def order(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
-    """Put a GenerationRequest (JSON, every parameter optional) into the queue."""
+    """Put a request (JSON, every parameter optional) into the queue. Its `kind` is "extras", "merge" or "script";
+    without one it is a GenerationRequest."""
     values = await read_json(request, _REQUEST_LIMIT)
+    kind = KINDS.get(kind_of(values))
+    if kind is None:
+        raise UnknownName("kind of job", kind_of(values), KINDS, "kind")
     try:
-        wanted = GenerationRequest.model_validate(values)
+        wanted = kind.model_validate(values)
     except ValidationError as error:
-        raise bad_value(error, GenerationRequest) from None
+        raise bad_value(error, kind) from None
     return job_json(await run_in_threadpool(app.submit, wanted, owner))
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 
 from modules.schema.errors import NotFound
 from modules.schema.events import Preview, Progress
+from modules.schema.request import GenerationRequest
 from modules.service.app import App
 from modules.service.jobs import Job
 from modules.web.api.models import TaskProgressBody
@@ -61,7 +62,7 @@ def _text(app: App, job: Job) -> str | None:
 
 
 def _state(job: Job, now: Progress | None) -> dict[str, Any]:
-    request = job.request
+    request = job.drawing or GenerationRequest()
     done = ((now.image - 1) // request.batch_size if now else 0) if job.state == "running" else 0
     return {
         "skipped": False,
