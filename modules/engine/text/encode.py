@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from transformers import CLIPTextModel
+from transformers.masking_utils import create_causal_mask
 
 from modules.prompts.chunks import Chunk
 from modules.schema.errors import BadRequest
@@ -34,16 +35,37 @@ def encode_texts(
 
 
 @torch.no_grad()
-def encode_chunk(text_encoder: CLIPTextModel, chunk: Chunk, clip_skip: int, device: torch.device) -> Tensor:
-    """States float32 [77, D] of one chunk, before emphasis; see `encode_tokens`.
+def encode_chunk(
+    text_encoder: CLIPTextModel,
+    chunk: Chunk,
+    clip_skip: int,
+    device: torch.device,
+    vectors: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """States float32 [77, D] of one chunk, before emphasis; see `encode_rows`.
 
-    One at a time: the same chunk gives the same bits, whatever stands beside it in the prompt.
+    `vectors`: the embeddings that the chunk names, [n, D] each. One chunk at a time: the same chunk gives the same
+    bits, whatever stands beside it in the prompt.
     """
-    return encode_tokens(text_encoder, torch.tensor([chunk.tokens], device=device), clip_skip)[0]
+    rows = look_up(text_encoder, torch.tensor([chunk.tokens], device=device))
+    for place in chunk.embeddings:
+        given = (vectors or {})[place.name][place.first_vector : place.first_vector + place.count]
+        rows[0, place.position : place.position + place.count] = given.to(rows)
+    return encode_rows(text_encoder, rows, clip_skip)[0]
+
+
+def look_up(text_encoder: CLIPTextModel, tokens: Tensor) -> Tensor:
+    """The encoder's own vectors [B, T, D] of token ids [B, T]: where embeddings are written in."""
+    return text_encoder.embeddings.token_embedding(tokens)
 
 
 def encode_tokens(text_encoder: CLIPTextModel, tokens: Tensor, clip_skip: int) -> Tensor:
-    """States float32 [B, T, D] of token ids [B, T].
+    """States float32 [B, T, D] of token ids [B, T]; see `encode_rows`."""
+    return encode_rows(text_encoder, look_up(text_encoder, tokens), clip_skip)
+
+
+def encode_rows(text_encoder: CLIPTextModel, rows: Tensor, clip_skip: int) -> Tensor:
+    """States float32 [B, T, D] of one vector a token, [B, T, D], before positions are added.
 
     `clip_skip` 1 is the encoder's output, n > 1 the states n - 1 layers earlier under the final layer norm. Raises
     BadRequest where the encoder has fewer layers.
@@ -55,9 +77,12 @@ def encode_tokens(text_encoder: CLIPTextModel, tokens: Tensor, clip_skip: int) -
             f"to {layers}.",
             "clip_skip",
         )
-    if clip_skip == 1:
-        return text_encoder(input_ids=tokens).last_hidden_state.float()
-    states = text_encoder(input_ids=tokens, output_hidden_states=True).hidden_states[-clip_skip]
+    states = text_encoder.embeddings(inputs_embeds=rows)
+    mask = create_causal_mask(
+        config=text_encoder.config, inputs_embeds=states, attention_mask=None, past_key_values=None
+    )
+    for layer in text_encoder.encoder.layers[: layers + 1 - clip_skip]:
+        states = layer(states, mask, is_causal=True)
     return text_encoder.final_layer_norm(states).float()
 
 
