@@ -5,6 +5,7 @@ import { Form } from "./fields.js";
 import { wireHires } from "./hires.js";
 import { wireKeys } from "./keys.js";
 import { remember } from "./memory.js";
+import { wireMore } from "./more.js";
 import { PngInfo } from "./pnginfo.js";
 import { receive, withoutParts } from "./send.js";
 import { DrawTab } from "./tab.js";
@@ -19,6 +20,7 @@ async function start() {
   const txt2img = opened("txt2img", models, listed, makeTxt2img);
   const pnginfo = panel("pnginfo").then((root) => new PngInfo(root, useAgain));
   wireReceivers(txt2img, pnginfo);
+  wireMore((name, build) => opened(name, models, listed, build));
   wireKeys(() => tabs.find((tab) => tab.isInSight)?.runner ?? null);
   watchEngine(bar, (state, restarted) => tabs.forEach(({ panel }) => idleWords(panel, state, restarted)));
 
@@ -68,7 +70,8 @@ function idleWords(outputPanel, state, restarted) {
     loading: `The model is being loaded; ${soon}`,
     gone: "The server does not answer",
   }[state];
-  one("[data-idle-title]", outputPanel).textContent = words ?? "Your picture appears here";
+  const title = one("[data-idle-title]", outputPanel);
+  if (title) title.textContent = words ?? "Your picture appears here";
 }
 
 start();

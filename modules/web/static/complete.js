@@ -10,7 +10,7 @@ const MOST = 12;
 const TAG_START = /<(lora|lyco|hypernet):([^<>:\n]*)$/i;
 const TAG_OPEN = /<([a-z]*)$/i;
 const WORD = /[^\s,()[\]{}<>:|\\]{2,}$/;
-const TAG_KINDS = { lora: ["lora"], lyco: ["lora"], hypernet: ["hypernetwork"] };
+const TAG_KINDS = { lora: ["lora"], lyco: ["lora"], hypernet: ["hypernet"] };
 
 export class Autocomplete {
   #box;
@@ -128,7 +128,7 @@ function wanted(before) {
     return { kinds: kinds.flatMap((word) => TAG_KINDS[word]), part: "", length: open[0].length, all: true };
   }
   const word = WORD.exec(before);
-  return word && { kinds: ["embedding", "style", "lora", "hypernetwork"], part: word[0], length: word[0].length, all: false };
+  return word && { kinds: ["embedding", "style", "lora", "hypernet"], part: word[0], length: word[0].length, all: false };
 }
 
 /** The best names first: those that begin with the part, then those where a word does, then those that hold it. */

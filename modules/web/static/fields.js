@@ -64,6 +64,31 @@ class Field {
   }
 }
 
+/** Radio buttons side by side. */
+class Choice extends Field {
+  constructor(element) {
+    super(element);
+    this.input = element; // their events arrive here
+  }
+
+  get value() {
+    return one("input:checked", this.element)?.value ?? this.default;
+  }
+
+  set value(value) {
+    const known = all("input", this.element).find((option) => option.value === String(value));
+    if (known) known.checked = true;
+  }
+
+  get shown() {
+    return this.value;
+  }
+
+  blame() {}
+}
+
+const fieldOf = (element) => new (element.dataset.kind === "choice" ? Choice : Field)(element);
+
 function whole(text) {
   if (!WHOLE.test(text)) return text.trim();
   const number = Number(text);
@@ -96,7 +121,7 @@ export class Form {
   constructor(root, shared = null) {
     this.#shared = shared;
     for (const name of shared?.names ?? []) this.#fields.set(name, shared.field(name));
-    for (const element of all("[data-knob]", root)) this.#adopt(new Field(element));
+    for (const element of all("[data-knob]", root)) this.#adopt(fieldOf(element));
     root.addEventListener("submit", (event) => event.preventDefault());
     shared?.onChange((names, chosen) => this.#tell(names, chosen));
   }
@@ -112,7 +137,7 @@ export class Form {
       this.#edited(field);
     });
     field.range?.addEventListener("dblclick", () => this.reset([field.name]));
-    one("label", field.element).addEventListener("dblclick", (event) => {
+    one("legend, label", field.element).addEventListener("dblclick", (event) => {
       event.preventDefault();
       this.reset([field.name]);
     });
@@ -127,6 +152,13 @@ export class Form {
       event.preventDefault();
       this.fill({ width: Number(match[1]), height: Number(match[2]) });
     });
+  }
+
+  /** A field that no widget stands for: anything with the properties of `Field` but its elements. */
+  adopt(field) {
+    this.#fields.set(field.name, field);
+    this.#own.push(field);
+    field.value = field.default;
   }
 
   #edited(field) {

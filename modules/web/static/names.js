@@ -5,7 +5,7 @@ import { get, post } from "./api.js";
 export const KINDS = {
   embedding: { one: "embedding", many: "Embeddings" },
   lora: { one: "LoRA", many: "LoRA" },
-  hypernetwork: { one: "hypernetwork", many: "Hypernetworks" },
+  hypernet: { one: "hypernetwork", many: "Hypernetworks" },
   checkpoint: { one: "checkpoint", many: "Checkpoints" },
 };
 
@@ -15,6 +15,7 @@ class Names {
   #styles = [];
   #listeners = [];
   #known = new Map(); // kind -> lower-case names
+  #loaded = false;
   problem = "";
 
   /** All network files: {kind, name, path, folder, ...}; see `networks.py`. */
@@ -28,6 +29,11 @@ class Names {
 
   of(kind) {
     return this.#entries.filter((entry) => entry.kind === kind && !entry.hidden);
+  }
+
+  /** Is it known what there is? Before that nothing is called unknown. */
+  get loaded() {
+    return this.#loaded;
   }
 
   /** Does a file (or a style) of that kind answer to this name? */
@@ -52,6 +58,7 @@ class Names {
       const answer = again ? await post("networks/refresh") : await get("networks");
       this.#entries = answer.networks;
       this.problem = "";
+      this.#loaded = true;
     } catch (refused) {
       this.problem = refused.message;
     }
@@ -60,7 +67,7 @@ class Names {
 
   async loadStyles() {
     try {
-      this.useStyles((await get("styles")).styles);
+      this.useStyles(await get("styles"));
     } catch {
       this.useStyles([]);
     }

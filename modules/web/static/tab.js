@@ -11,9 +11,10 @@ import { readPicture } from "./pnginfo.js";
 import { wirePrompts } from "./prompt.js";
 import { Runner } from "./run.js";
 import { wireSends } from "./send.js";
+import { Styles } from "./styles.js";
 import { followNativeSize, wireSizeHint } from "./topbar.js";
 
-const PROMPTS = ["prompt", "negative_prompt"];
+const PROMPTS = ["prompt", "negative_prompt", "styles"];
 
 export class DrawTab {
   /** `order(form)` and `mine(job)`: see `Runner`. */
@@ -22,6 +23,7 @@ export class DrawTab {
     this.root = root;
     this.panel = panel;
     this.form = new Form(root, models.form);
+    this.styles = new Styles(this.form, root);
     this.output = new Output(panel);
     const run = one("[data-run]", root);
     const parts = { form: this.form, output: this.output, panel, run, mine, order: () => order(this.form) };
@@ -37,7 +39,7 @@ export class DrawTab {
   /** Fill the form with what was typed last, and find the newest job again. */
   async open() {
     await remember(this.form, this.name);
-    wirePrompts(this.form, this.root);
+    wirePrompts(this.form, this.root, (name) => this.styles.use(name));
   }
 
   get isInSight() {

@@ -2,18 +2,18 @@
 
 import { splice } from "./textbox.js";
 
-const TAG_WORDS = { lora: "lora", hypernetwork: "hypernet" };
+const TAGGED = ["lora", "hypernet"]; // the kinds that are named by a tag; its word is the kind
 
 /** What is put into a prompt for a file: an embedding's name, or a tag with its default weight. */
 export function tagOf({ kind, name, weight }) {
-  return kind in TAG_WORDS ? `<${TAG_WORDS[kind]}:${name}:${weight || 1}>` : name;
+  return TAGGED.includes(kind) ? `<${kind}:${name}:${weight || 1}>` : name;
 }
 
 /** The part of `text` that names this file, with the comma or space before it: {start, end}, or null. */
 export function findTag(text, { kind, name }) {
   const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  const tag = kind in TAG_WORDS
-    ? new RegExp(`,?\\s*<${TAG_WORDS[kind]}:${escaped}(?::[^<>]*)?>`, "i")
+  const tag = TAGGED.includes(kind)
+    ? new RegExp(`,?\\s*<${kind}:${escaped}(?::[^<>]*)?>`, "i")
     : new RegExp(`(?:^|,\\s*|\\s+|(?<=[(\\[|:]))${escaped}(?=$|[\\s,:)\\]|])`, "i");
   const match = tag.exec(text);
   return match && { start: match.index, end: match.index + match[0].length };

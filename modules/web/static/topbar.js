@@ -49,6 +49,7 @@ export class ModelBar {
     fillLists({
       checkpoints: () => lists.checkpoints.map(checkpointOption),
       vaes: () => lists.vaes.map((name) => new Option(name, name)),
+      vae_files: () => lists.vaes.filter((name) => name !== "Automatic").map((name) => new Option(name, name)),
     });
     this.#form.fill({ checkpoint: this.#find(chosen)?.name ?? chosen }, false);
   }

@@ -3,12 +3,13 @@
 import { KINDS, distance, names } from "./names.js";
 
 const TAG = /<(\w+):([^<>:]+)((?::[^<>]*)?)>/g;
-const TAG_KINDS = { lora: "lora", lyco: "lora", hypernet: "hypernetwork" };
+const TAG_KINDS = { lora: "lora", lyco: "lora", hypernet: "hypernet" };
 const WORD = /[^\s,()[\]{}<>:|\\"]+/g;
 const SHORTEST = 5;
 
 /** Unknown names of `text`: {start, end, name, kind, near (or null)} by where they stand; `negative`: tags are text. */
 export function unknownNames(text, negative) {
+  if (!names.loaded) return [];
   const tags = [...text.matchAll(TAG)].filter((match) => match[1].toLowerCase() in TAG_KINDS);
   const found = negative ? [] : tags.flatMap(unknownTag);
   const rest = text.replace(/<[^<>]*>/g, (tag) => " ".repeat(tag.length));

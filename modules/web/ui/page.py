@@ -18,13 +18,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from modules.schema.settings import Settings
-from modules.web.ui import pnginfo, topbar, txt2img
+from modules.web.ui import cards, extras, merger, pnginfo, topbar, txt2img
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 STATIC_ROUTE = "/static/webui"
-STYLES = ("base", "controls", "form", "output", "pnginfo", "small")
+STYLES = ("base", "controls", "form", "prompt", "output", "pnginfo", "cards", "extras", "merger", "small")
 
-TABS: dict[str, Callable[[], None]] = {"txt2img": txt2img.build, "PNG Info": pnginfo.build}
+TABS: dict[str, Callable[[], None]] = {
+    "txt2img": txt2img.build,
+    "Extras": extras.build,
+    "PNG Info": pnginfo.build,
+    "Checkpoint Merger": merger.build,
+}
 
 
 class HasSettings(Protocol):
@@ -51,6 +56,7 @@ def build(app: HasSettings) -> gr.Blocks:
             for name, build_tab in TABS.items():
                 with gr.Tab(name, elem_id=f"tab-{name.lower().replace(' ', '')}"):
                     build_tab()
+        cards.build()
     return page
 
 

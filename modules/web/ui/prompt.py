@@ -41,19 +41,21 @@ def _box(form: str, knob: Knob, tools: str, *, rows: int) -> str:
 
 
 def _tool_row(form: str) -> str:
-    opener = f'type="button" class="tool wide" data-action="styles" aria-haspopup="dialog" aria-controls="{form}-styles"'
+    opener = (
+        f'type="button" class="tool wide" data-action="styles" aria-haspopup="dialog" aria-controls="{form}-styles"'
+    )
     cards = 'type="button" class="tool wide" data-action="cards" aria-haspopup="dialog"'
     return (
         f'<div class="prompt-tools" data-prompt-tools><button {opener}>{svg("styles")}<span>Styles</span></button>'
         f'<ul class="chips" data-chips aria-label="Styles in use"></ul>'
-        f'<button {cards}>{svg("cards")}<span>Networks</span></button>{_styles_menu(form)}</div>'
+        f"<button {cards}>{svg('cards')}<span>Networks</span></button>{_styles_menu(form)}</div>"
     )
 
 
 def _styles_menu(form: str) -> str:
     """What opens above the page: the list of styles, and how a new one is made."""
     return (
-        f'<div class="menu styles-menu" id="{form}-styles" popover data-styles-menu role="dialog" aria-label="Styles">'
+        f'<div class="menu" id="{form}-styles" popover data-styles-menu role="dialog" aria-label="Styles">'
         f'<input type="search" class="search" data-style-search id="{form}-style-search" placeholder="Find a style" '
         'aria-label="Find a style" autocomplete="off">'
         '<ul class="style-list" data-style-list></ul>'

@@ -1,0 +1,30 @@
+// The parts of the page beside the tabs that draw: the cards, Extras, the merger.
+
+import { openTab, panel } from "./dom.js";
+import { Cards } from "./cards.js";
+import { ExtrasTab } from "./extras.js";
+import { MergerTab } from "./merger.js";
+import { names } from "./names.js";
+import { receive } from "./send.js";
+
+/** Wire them, each as soon as Gradio has drawn it. `opened(name, build)` opens a tab: see app.js. */
+export function wireMore(opened) {
+  const extras = opened("extras", (root, output) => new ExtrasTab(root, output));
+  opened("merge", (root, output, models) => new MergerTab(root, output, models));
+  receive("extras", async ({ blob }) => {
+    openTab("tab-extras");
+    (await extras).source.use([blob]);
+  });
+  panel("cards").then((root) => wireCards(new Cards(root)));
+  names.load();
+}
+
+// The Networks button of every tab, also of those that are drawn later.
+function wireCards(cards) {
+  document.addEventListener("click", ({ target }) => {
+    const opener = target.closest?.('[data-action="cards"]');
+    if (opener) cards.toggle(opener);
+  });
+  // It belongs to the prompt in sight.
+  document.addEventListener("click", ({ target }) => target.closest?.('#tabs [role="tab"]') && cards.close(false));
+}
