@@ -16,21 +16,10 @@ from modules.schema.orders import Order
 _LENGTHS = struct.Struct(">II")
 
 
-class NetworkRef(Frozen):
-    """A LoRA or hypernetwork file and how strongly it acts: `text` on the text encoder, `unet` on the UNet (of a
-    hypernetwork, which has one strength). `rank` cuts the ranks of a LoRA. `name` is what the prompt calls it."""
+class NamedFile(Frozen):
+    """A file that a prompt calls by `name`: a LoRA or hypernetwork (as its tag writes it) or an embedding."""
 
-    kind: Literal["lora", "hypernet"]
-    name: str
-    path: str
-    text: float = 1.0
-    unet: float = 1.0
-    rank: int | None = None
-
-
-class EmbeddingRef(Frozen):
-    """A textual-inversion file whose `name` may stand in a prompt."""
-
+    kind: Literal["lora", "hypernet", "embedding"]
     name: str
     path: str
 
@@ -38,14 +27,14 @@ class EmbeddingRef(Frozen):
 class ModelRef(Frozen):
     """The files of a loaded model: absolute paths; `vae` None means the checkpoint's own.
 
-    `networks` change its weights while it draws, in this order; `embeddings` are words it knows beside its own.
+    `named`: the files that the prompts name.
     """
 
     checkpoint: str
     vae: str | None = None
     use_ema: bool = False
-    networks: tuple[NetworkRef, ...] = ()
-    embeddings: tuple[EmbeddingRef, ...] = ()
+    named: tuple[NamedFile, ...] = ()
+    others: dict[Literal["hires", "refiner"], ModelRef] = {}
 
 
 class UpscalerRef(Frozen):

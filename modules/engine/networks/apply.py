@@ -18,8 +18,8 @@ from modules.engine.loading.model import LoadedModel
 from modules.engine.networks.formulas import Misfit, add_change, bias_change, kind_of
 from modules.engine.networks.hypernet import Hypernet, open_hypernet, wrap, wrapped_with
 from modules.engine.networks.lora import LayerKey, LoraFile, ModelLayers, open_lora
+from modules.engine.networks.network import NetworkRef
 from modules.engine.networks.parts import TEXT
-from modules.schema.engine import NetworkRef
 from modules.schema.errors import ModelFileError
 
 # A network of which a larger share does not fit is meant for another kind of model and left out.
@@ -29,10 +29,11 @@ _MOST_MISFITS = 0.5
 @dataclass(frozen=True)
 class Use:
     """`notices`: sentences about what was left out and why. `bundled`: parts of the embeddings that come with the
-    networks, by the embedding's name."""
+    networks, by the embedding's name. `text_key` tells this state of the text encoder, and of these embeddings."""
 
     notices: tuple[str, ...] = ()
     bundled: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    text_key: Hashable = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def use_networks(model: LoadedModel, refs: Sequence[NetworkRef]) -> Use:
     """
     if not refs and Applied not in model.attached:
         return Use()
-    applied: Applied = model.attached.setdefault(Applied, Applied(model))
+    if Applied not in model.attached:
+        model.attached[Applied] = Applied(model)
+    applied: Applied = model.attached[Applied]
     return applied.use(refs)
 
 
@@ -90,7 +93,8 @@ class Applied:
         if changed:
             self._model.forget_words()
         bundled = {name: acting.file.bundled_parts(name) for acting in loras for name in acting.file.bundled}
-        return Use(tuple(notices), bundled)
+        text_key = tuple(one.mark(TEXT) for one in loras)
+        return Use(tuple(notices), bundled, text_key)
 
     def _open(self, ref: NetworkRef) -> _Acting:
         stamp = _stamp(ref)

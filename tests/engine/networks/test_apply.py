@@ -19,8 +19,9 @@ from modules.engine.loading.model import LoadedModel
 from modules.engine.loading.shapes import UnetShape
 from modules.engine.networks.apply import use_networks
 from modules.engine.networks.lora import ModelLayers, open_lora
+from modules.engine.networks.network import NetworkRef
 from modules.engine.networks.parts import LayerNames, split_part
-from modules.schema.engine import ModelRef, NetworkRef
+from modules.schema.engine import ModelRef
 from modules.schema.errors import ModelFileError
 from tests.tiny import write_tiny_sd1
 
