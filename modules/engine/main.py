@@ -17,7 +17,6 @@ import threading
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, BinaryIO, Protocol
 
 from pydantic import ValidationError
@@ -44,8 +43,8 @@ class Models(Protocol):
     def clear(self) -> None: ...
 
 
-class Generate(Protocol):
-    def __call__(self, request: GenerationRequest, model: Any, *, previews_per_second: float) -> Events: ...
+Generate = Callable[[EngineJob, Any], Events]
+"""(a job that draws, its model) -> its events."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +155,7 @@ class Engine:
         if command == "interrupt":
             return Finished("interrupted")
         self._status("busy", ref=job.model)
-        events = self._parts.generate(job.request, model, previews_per_second=job.previews_per_second)
-        return self._follow(job.id, events)
+        return self._follow(job.id, self._parts.generate(job, model))
 
     def _follow(self, job_id: str, events: Events) -> Finished | Failed:
         """Send what comes of a job, telling it of commands; returns its ending."""
@@ -279,14 +277,24 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     from modules.engine.postprocess.extras import Extras
     from modules.engine.postprocess.faces import FaceRestorers
     from modules.engine.postprocess.upscalers import Upscalers
+    from modules.engine.supplies import supplies_of
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = pick_device(arguments.device)
     store = Store(arguments.capacity, device, arguments.attention)
-    extras = Extras(Upscalers(device), FaceRestorers(device))
+    upscalers = Upscalers(device)
+    extras = Extras(upscalers, FaceRestorers(device))
     label = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
-    return Parts(store, partial(generate, encoder=PromptEncoder()), label, {"extras": extras.run})
+    encoder = PromptEncoder()
+
+    def draw(job: EngineJob, model: Any) -> Events:
+        assert isinstance(job.request, GenerationRequest)
+        supplies = supplies_of(job, store, upscalers)
+        rate = job.previews_per_second
+        return generate(job.request, model, encoder=encoder, previews_per_second=rate, supplies=supplies)
+
+    return Parts(store, draw, label, {"extras": extras.run})
 
 
 def main(words: list[str] | None = None) -> int:

@@ -61,9 +61,14 @@ class Bench:
 
     def _model(self, role: Role) -> LoadedModel:
         """The job's model is at hand unless another has taken its place on the device meanwhile."""
-        if self._supplies.model is None or (role == "base" and self._for is None):
-            return self._base
-        return self._supplies.model(role)
+        changed = self._for is not None and self._for[0] != "base"
+        if role != "base" or changed:
+            if self._supplies.model is None:
+                raise ValueError(f"no model for {role}")
+            model = self._supplies.model(role)
+            self._base = model if role == "base" else self._base
+            return model
+        return self._base
 
 
 def training_schedule(model: LoadedModel, request: GenerationRequest) -> NoiseSchedule:

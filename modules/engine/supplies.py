@@ -10,7 +10,10 @@ from typing import Literal
 from PIL import Image
 
 from modules.engine.loading.model import LoadedModel
+from modules.engine.loading.store import Store
 from modules.engine.postprocess.upscaler import BUILT_IN, Upscaler
+from modules.engine.postprocess.upscalers import Upscalers
+from modules.schema.engine import EngineJob
 from modules.schema.errors import BadRequest, UnknownName
 
 Role = Literal["base", "hires", "refiner"]
@@ -47,3 +50,17 @@ class Supplies:
                 return image.copy()
         except _BROKEN:
             raise BadRequest(f"The {what} is not there any more: choose it again.", what) from None
+
+
+def supplies_of(job: EngineJob, store: Store, upscalers: Upscalers) -> Supplies:
+    """What a job of the wire may ask for."""
+    precision = getattr(job.request, "precision", "auto")
+
+    def model(role: Role) -> LoadedModel:
+        return store.get(job.model if role == "base" else job.model.others[role], precision)
+
+    return Supplies(
+        inputs=Path(job.inputs) if job.inputs else None,
+        model=model,
+        upscaler=lambda name: upscalers.get(job.upscaler(name)),
+    )

@@ -48,7 +48,11 @@ class Bench:
 
     def __init__(self, generate: Callable[..., Generator[Event, Any, None]]) -> None:
         self.orders, self.models, self.out = Orders(), FakeModels(), io.BytesIO()
-        self.engine = Engine(self.orders, self.out, Parts(self.models, generate, "fake device"))
+
+        def draw(job: EngineJob, model: object) -> Generator[Event, Any, None]:
+            return generate(job.request, model, previews_per_second=job.previews_per_second)
+
+        self.engine = Engine(self.orders, self.out, Parts(self.models, draw, "fake device"))
 
     def run(self, *commands: Command) -> list[tuple[str | None, Event]]:
         for command in commands:
@@ -131,7 +135,11 @@ def test_interrupt_acts_at_the_next_event_and_keeps_the_picture() -> None:
             return super().signal(job_id)
 
     bench.orders = Interrupting()
-    bench.engine = Engine(bench.orders, bench.out, Parts(bench.models, steps, "fake"))
+    bench.engine = Engine(
+        bench.orders,
+        bench.out,
+        Parts(bench.models, lambda job, model: steps(job.request, model, previews_per_second=0.5), "fake"),
+    )
     events = bench.of("j", order(steps=100))
     assert [type(e) for e in events] == [Progress] * 3 + [ImageDone, Finished]
     assert events[-1] == Finished("interrupted")

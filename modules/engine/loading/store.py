@@ -59,10 +59,13 @@ class Store:
         self._collect()
 
     def _make_room(self) -> None:
-        """Free the longest unused models before a new one needs their memory."""
+        """Free the longest unused models before a new one needs their memory.
+
+        A job that changes between models may still hold one of them; it then no longer lies on the GPU.
+        """
+        self._park()
         while len(self._models) >= self._capacity:
             self._models.popitem(last=False)
-        self._park()
         self._collect()
 
     def _forget_changed(self, path: str, key: tuple[Hashable, ...]) -> None:
