@@ -13,9 +13,10 @@ from torch import Tensor
 
 from modules.engine.diffusion.guidance import Words
 from modules.engine.loading.model import LoadedModel
+from modules.engine.networks.embeddings import Vocabulary
 from modules.engine.text.encode import encode_chunk, encode_texts
 from modules.engine.text.encodings import Encodings
-from modules.prompts.chunks import Chunk, EmbeddingMatcher, chunk_prompt
+from modules.prompts.chunks import Chunk, chunk_prompt
 from modules.prompts.prompt import Piece, parse_negative, parse_prompt
 from modules.prompts.schedule import Timing
 from modules.prompts.tokens import ClipTokenizer, load_tokenizer
@@ -77,7 +78,7 @@ def timing_of(request: GenerationRequest, first_pass: GenerationRequest | None =
 
 
 @cache
-def _tokenizer() -> ClipTokenizer:
+def tokenizer() -> ClipTokenizer:
     return load_tokenizer()
 
 
@@ -94,7 +95,7 @@ class PromptEncoder:
         *,
         first_pass: GenerationRequest | None = None,
         networks: Hashable = (),
-        embeddings: EmbeddingMatcher | None = None,
+        embeddings: Vocabulary | None = None,
     ) -> Conditioning:
         """Prompt and negative prompt of `request` through the model's text encoder.
 
@@ -102,7 +103,7 @@ class PromptEncoder:
         beside its own. `networks`: all else that decides what the text encoder makes of a chunk: what has changed
         its weights, which files the embeddings are.
         """
-        work = _Work(_tokenizer(), self._encodings, request, model, networks, embeddings)
+        work = _Work(tokenizer(), self._encodings, request, model, networks, embeddings)
         timing = timing_of(request, first_pass)
         pieces = parse_prompt(request.prompt).pieces
         weights = [piece.weight for piece in pieces]
@@ -124,7 +125,7 @@ class _Work:
     request: GenerationRequest
     model: LoadedModel
     networks: Hashable
-    embeddings: EmbeddingMatcher | None
+    embeddings: Vocabulary | None
 
     def stages(self, piece: Piece, timing: Timing) -> Stages:
         """One piece over the steps; stages of the same text share one tensor."""
@@ -148,9 +149,8 @@ class _Work:
         """[77,D] of a chunk before emphasis."""
         skip, device = self.request.clip_skip, self.model.device
         key = (chunk.tokens, chunk.embeddings, skip, device, self.networks)
-        return self.encodings.get(
-            self.model.text_encoder, key, lambda: encode_chunk(self.model.text_encoder, chunk, skip, device)
-        )
+        encoder, vectors = self.model.text_encoder, self.embeddings.vectors if self.embeddings else {}
+        return self.encodings.get(encoder, key, lambda: encode_chunk(encoder, chunk, skip, device, vectors))
 
     def padded(self, positive: list[Stages], negative: Stages) -> tuple[list[Stages], Stages]:
         """Prompts and negative made equally long where the request asks for it."""
