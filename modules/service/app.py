@@ -36,7 +36,7 @@ from modules.service.merging import MergeFinder
 from modules.service.outputs import Outputs
 from modules.service.pictures import Pictures
 from modules.service.planner import Planner, door_notices
-from modules.service.resolve import CheckpointEntry, find_checkpoint, resolve
+from modules.service.resolve import CheckpointEntry, find_checkpoint, picture_names, resolve
 from modules.service.streams import Streams
 from modules.service.worker import Worker
 
@@ -302,6 +302,8 @@ class App:
             default_checkpoint=self._selected,
             styles=self.styles,
         )
+        for name in picture_names(resolved):
+            self.inputs.use(name)
         return resolved, model
 
     def _make_pictures(self) -> Pictures:
@@ -331,6 +333,7 @@ class App:
             return
         self._pruned = time.monotonic()
         self._remove(self._jobs.outdated(self.settings.history_days, _TEMPORARY_DAYS, _MOST_TEMPORARY))
+        self.inputs.prune(self.settings.history_days)
 
     def _remove(self, job_ids: list[str]) -> None:
         self._jobs.remove(job_ids)

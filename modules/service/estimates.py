@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from modules.schema.events import Finished
+from modules.schema.parts import SAME_SAMPLER, Hires
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import SAMPLERS
+from modules.schema.sizes import hires_size
 from modules.service.jobs import Job, Jobs
 
 _LOADING = "load"
@@ -28,9 +30,22 @@ class QueueItem:
 
 
 def work(request: GenerationRequest) -> float:
-    """Size of a job: network calls x pixels x pictures."""
+    """Size of a job: network calls x pixels x pictures, over all its passes."""
     calls = request.steps * SAMPLERS.get(request.sampler).calls_per_step
-    return calls * request.width * request.height * request.image_count
+    if request.image is not None and not request.image.exact_steps:
+        calls = max(calls * request.image.denoising_strength, 1)
+    hires = request.hires
+    first = 0 if hires is not None and hires.picture else calls * request.width * request.height
+    return (first + _hires_work(request, hires)) * request.image_count
+
+
+def _hires_work(request: GenerationRequest, hires: Hires | None) -> float:
+    if hires is None:
+        return 0.0
+    size = hires_size(request.width, request.height, hires)
+    sampler = request.sampler if hires.sampler == SAME_SAMPLER else hires.sampler
+    calls = (hires.steps or request.steps) * SAMPLERS.get(sampler).calls_per_step
+    return calls * size.width * size.height
 
 
 class Estimates:

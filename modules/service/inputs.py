@@ -6,6 +6,7 @@ means the same picture for ever. Files are PNG, named HASH.png.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -57,6 +58,12 @@ class InputPictures:
         if len(name) != 64 or not name.isalnum() or not path.is_file():
             raise NotFound("That picture is not there any more: choose it again.")
         return path
+
+    def use(self, name: str) -> None:
+        """Note that the picture is needed, so that it is kept for another while; raises NotFound."""
+        path = self.path(name)
+        with contextlib.suppress(OSError):
+            os.utime(path)
 
     def open(self, name: str) -> Image.Image:
         """The picture of that name; raises NotFound."""

@@ -180,8 +180,8 @@ def _seed_first(naming: Naming) -> str:
 
 
 def _denoising(naming: Naming) -> str | None:
-    strength = naming.facts.get("Denoising strength")
-    return None if strength is None else str(strength)
+    part = naming.request.image or naming.request.hires
+    return None if part is None else str(part.denoising_strength)
 
 
 Token = Callable[[Naming, Sequence[str]], str | None]

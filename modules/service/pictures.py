@@ -27,6 +27,7 @@ from modules.service.naming import Place
 log = logging.getLogger(__name__)
 
 TEMPORARY = "temporary"
+TXT2IMG, IMG2IMG = "txt2img-images", "img2img-images"
 _MOST_HELD = 32
 
 
@@ -189,7 +190,8 @@ class Pictures:
             return self._keep(job, done, request, facts)
         try:
             place = _place(job, done.index)
-            saved = self._outputs.save(done.pixels, done.width, done.height, request, facts, place=place)
+            kind = IMG2IMG if request.image else TXT2IMG
+            saved = self._outputs.save(done.pixels, done.width, done.height, request, facts, kind=kind, place=place)
         except (OSError, UserError) as error:
             log.warning("picture %d of job %s could not be saved: %s", done.index, job.id, error)
             kept = self._keep(job, done, request, facts)
