@@ -17,7 +17,7 @@ from modules.schema.scripts import ScriptRequest
 from modules.service.inputs import InputPictures
 from modules.service.plans import OnePart, Part, Plan, Program, ScriptPlan
 from modules.service.prompts import request_problems
-from modules.service.scripts.table import make_program
+from modules.service.scripts.table import make_program, prepared
 
 NO_MODEL = ModelRef(checkpoint="")
 MOST_CELLS = 2000
@@ -81,8 +81,9 @@ class Planner:
 
     def _script(self, order: ScriptRequest) -> tuple[ScriptRequest, ModelRef]:
         """Every cell is resolved once, so that a mistake in the last one is told now."""
+        order, cells_draw = prepared(order)
         base, model = self._resolve(order.base)
-        keeps_random = bool(order.options.get("keep_random_seeds")) and order.base.seed == -1
+        keeps_random = cells_draw and order.base.seed == -1
         resolved = order.replace(base=base.replace(seed=-1) if keeps_random else base)
         program = make_program(resolved, self._inputs)
         sizes = _checked_sizes(program)
