@@ -118,7 +118,7 @@ def _announce(address: str, open_browser: bool) -> None:
 def _txt2img(arguments: list[str], program: Path) -> int:
     given = txt2img_flags().read(arguments)
     output = given.pop("output", None)
-    asked = {name: given.pop(name) for name in knobs(GenerationRequest) if name in given}
+    asked = {name: given.pop(name) for name in (*knobs(GenerationRequest), "styles") if name in given}
     request = checked(GenerationRequest, asked)
     names = None if output is None else OutputNames(Path(output), request.image_count)
     values, needless = translate({"log_level": "warning", **given})

@@ -76,6 +76,10 @@ def txt2img_flags() -> Flags:
         help="PNG file to write; several pictures are numbered (FILE-1.png ...). Without it they go to the outputs "
         "folder.",
     )
+    parser.add_argument(
+        "--style", action="append", dest="styles", metavar="NAME", help="a saved style to put into the prompts; may "
+        "be given several times",
+    )  # fmt: skip
     _add_knobs(parser, [knob for knob in knobs(GenerationRequest).values() if knob.name != "prompt"])
     useful = [k for k in knobs(Settings).values() if k.section not in ("server", "preview") or k.name == "log_level"]
     _add_settings(parser, useful)

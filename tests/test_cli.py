@@ -50,6 +50,11 @@ def test_every_parameter_has_its_flag(name: str) -> None:
     assert getattr(checked(GenerationRequest, given), name) == value
 
 
+def test_styles_may_be_given_several_times() -> None:
+    given = txt2img_flags().read(["a fox", "--style", "oil", "--style", "large print"])
+    assert checked(GenerationRequest, given).styles == ("oil", "large print")
+
+
 @pytest.mark.parametrize("name", list(knobs(Settings)))
 def test_every_setting_has_its_flag(name: str) -> None:
     knob = knobs(Settings)[name]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from modules.schema.infotext_format import Infotext
+from modules.schema.infotext_parts import PART_KEYS, part_params, read_parts, split_title
+from modules.schema.infotext_reading import Reading
 from modules.schema.knob import Knob, knobs
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import AUTOMATIC, SAMPLERS, SCHEDULES, split_sampler_name
@@ -28,7 +28,7 @@ _INFORMING = frozenset(
     ("Model hash", "VAE hash", "Lora hashes", "TI hashes", "Hashes", "Init image hash", "Version", "User", "Size")
 )
 KNOWN_KEYS = frozenset(
-    (*FIRST, *LAST, *(k.infotext for k in KNOBS.values() if k.infotext), "Postprocess upscale by", "Hires upscale")
+    (*FIRST, *LAST, *PART_KEYS, *(k.infotext for k in KNOBS.values() if k.infotext), "Postprocess upscale by")
 )
 # Written and read beside the knobs' own keys: width and height share one.
 _PAIRS = {"Size": ("width", "height"), "Seed resize from": ("seed_resize_from_w", "seed_resize_from_h")}
@@ -40,19 +40,9 @@ _KEPT_IF_ABSENT = frozenset(("steps", "sampler", "cfg_scale", "seed", "checkpoin
 _OWN_VAE = "None"
 # A1111 rounded the noise table to half precision before this version (four numbers: v1.7.0-225).
 _DOWNCAST_BEFORE = (1, 7, 0, 225)
+# And read the times of prompt editing otherwise before this one.
+_OLD_EDITING_BEFORE = (1, 6, 0, 0)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-(\d+))?")
-_ENDINGS = (".safetensors", ".ckpt", ".pt")
-_HASH = re.compile(r"[0-9a-f]{8,64}")
-
-
-def split_title(title: str) -> tuple[str, str | None]:
-    """(file stem, hash or None) of a checkpoint's title `dir/name.safetensors [0123456789]`."""
-    name, bracket, rest = title.strip().rpartition("[")
-    digits = rest.removesuffix("]") if bracket and rest.endswith("]") else ""
-    known = digits if _HASH.fullmatch(digits) else None
-    file = (name if known else title).strip().replace("\\", "/").rpartition("/")[2]
-    stem = next((file.removesuffix(ending) for ending in _ENDINGS if file.endswith(ending)), file)
-    return stem, known
 
 
 def _writes_emphasis(request: GenerationRequest) -> bool:
@@ -100,78 +90,11 @@ def to_params(request: GenerationRequest, facts: Mapping[str, Any]) -> dict[str,
     found["Size"] = f"{request.width}x{request.height}"
     if request.seed_resize_from_w > 0 and request.seed_resize_from_h > 0:
         found["Seed resize from"] = f"{request.seed_resize_from_w}x{request.seed_resize_from_h}"
+    found.update(part_params(request))
     found.update(facts)
     middle = [key for key in found if key not in FIRST and key not in LAST]
     order = [*FIRST, *middle, *LAST]
     return {key: found[key] for key in order if found.get(key) not in (None, "")}
-
-
-@dataclass
-class _Reading:
-    """Values for a request, gathered from a text's parameters, and what could not be taken."""
-
-    params: Mapping[str, str]
-    values: dict[str, Any] = field(default_factory=dict[str, Any])
-    notices: list[str] = field(default_factory=list[str])
-    used: set[str] = field(default_factory=set[str])
-
-    def take(self, key: str) -> str | None:
-        """The value of a key, also where it looked like a size and was split."""
-        self.used.update((key, f"{key}-1", f"{key}-2"))
-        if key in self.params:
-            return self.params[key].strip()
-        first, second = self.params.get(f"{key}-1"), self.params.get(f"{key}-2")
-        return None if first is None or second is None else f"{first}x{second}"
-
-    def skip(self, key: str, raw: str, reason: str) -> None:
-        self.notices.append(f"{key} {raw!r} was not taken from the text: {reason}.")
-
-    def number(self, knob: Knob, key: str, raw: str) -> None:
-        try:
-            value: float = int(raw) if knob.kind is int and len(raw) < 40 else float(raw)
-        except ValueError:
-            value = _float(raw)
-        if not math.isfinite(value):
-            self.skip(key, raw[:40], "it is not a number")
-            return
-        low, high = knob.minimum, knob.maximum
-        bounded = max(value, low) if low is not None else value
-        bounded = min(bounded, high) if high is not None else bounded
-        if bounded != value:
-            self.notices.append(f"{key} {raw[:40]} is out of bounds; {bounded:g} is used.")
-        self.values[knob.name] = int(bounded) if knob.kind is int else float(bounded)
-
-    def switch(self, knob: Knob, key: str, raw: str) -> None:
-        value = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(raw.lower())
-        if value is None:
-            self.skip(key, raw, "it is neither True nor False")
-        else:
-            self.values[knob.name] = value
-
-    def choice(self, knob: Knob, key: str, raw: str) -> None:
-        choices = knob.choices or ()
-        value = next((choice for choice in choices if choice.casefold() == raw.casefold()), None)
-        if value is None:
-            self.skip(key, raw, f"it is none of {', '.join(choices)}")
-        else:
-            self.values[knob.name] = value
-
-    def knob(self, knob: Knob, key: str, raw: str) -> None:
-        if knob.kind is bool:
-            self.switch(knob, key, raw)
-        elif knob.kind in (int, float):
-            self.number(knob, key, raw)
-        elif knob.choices:
-            self.choice(knob, key, raw)
-        else:
-            self.values[knob.name] = raw
-
-
-def _float(raw: str) -> float:
-    try:
-        return float(raw)
-    except (ValueError, OverflowError):
-        return math.nan
 
 
 def to_request(infotext: Infotext, base: GenerationRequest) -> tuple[GenerationRequest, list[str]]:
@@ -184,7 +107,7 @@ def to_request(infotext: Infotext, base: GenerationRequest) -> tuple[GenerationR
     prompts = {"prompt": infotext.prompt, "negative_prompt": infotext.negative_prompt}
     if not infotext.params:
         return base.replace(**prompts), []
-    reading = _Reading(infotext.params, dict(prompts))
+    reading = Reading(infotext.params, dict(prompts))
     _read_sampler(reading)
     _read_checkpoint(reading)
     for name, knob in KNOBS.items():
@@ -196,6 +119,7 @@ def to_request(infotext: Infotext, base: GenerationRequest) -> tuple[GenerationR
         elif name not in _KEPT_IF_ABSENT:
             reading.values[name] = _absent(knob)
     _read_pairs(reading)
+    read_parts(reading, base)
     _apply_old_version(reading)
     unused = [key for key in reading.params if key not in reading.used and key not in _INFORMING]
     if unused:
@@ -204,7 +128,7 @@ def to_request(infotext: Infotext, base: GenerationRequest) -> tuple[GenerationR
     return base.replace(**reading.values), reading.notices
 
 
-def _read_sampler(reading: _Reading) -> None:
+def _read_sampler(reading: Reading) -> None:
     """Sampler and schedule; the old combined names are split; a schedule of its own key goes first."""
     schedule: str | None = None
     raw = reading.take("Sampler")
@@ -222,7 +146,7 @@ def _read_sampler(reading: _Reading) -> None:
     reading.values["scheduler"] = schedule or AUTOMATIC
 
 
-def _read_checkpoint(reading: _Reading) -> None:
+def _read_checkpoint(reading: Reading) -> None:
     name, digits = reading.take("Model"), reading.take("Model hash")
     if name and digits:
         reading.values["checkpoint"] = f"{name} [{digits.lower()}]"
@@ -230,7 +154,7 @@ def _read_checkpoint(reading: _Reading) -> None:
         reading.values["checkpoint"] = name or digits
 
 
-def _read_pairs(reading: _Reading) -> None:
+def _read_pairs(reading: Reading) -> None:
     for key, names in _PAIRS.items():
         raw = reading.take(key)
         sides = raw.split("x") if raw else []
@@ -243,11 +167,14 @@ def _read_pairs(reading: _Reading) -> None:
             reading.values.update(dict.fromkeys(names, 0))
 
 
-def _apply_old_version(reading: _Reading) -> None:
+def _apply_old_version(reading: Reading) -> None:
     """Settings without which a picture of an old A1111 would come out differently."""
     match = _VERSION.match(reading.params.get("Version", ""))
-    if not match or "Downcast alphas_cumprod" in reading.params:
+    if not match:
         return
     version = tuple(int(part or 0) for part in match.groups())
-    if version < _DOWNCAST_BEFORE:
+    if version < _DOWNCAST_BEFORE and "Downcast alphas_cumprod" not in reading.params:
         reading.values["downcast_alphas_cumprod"] = True
+    edited = any("[" in reading.values[name] for name in ("prompt", "negative_prompt"))
+    if version < _OLD_EDITING_BEFORE and edited and "Old prompt editing timelines" not in reading.params:
+        reading.values["use_old_scheduling"] = True

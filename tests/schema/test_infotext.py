@@ -316,6 +316,23 @@ def test_old_versions(line: str, downcast: bool) -> None:
     assert _read(line)[0].downcast_alphas_cumprod is downcast
 
 
+@pytest.mark.parametrize(
+    ("text", "old"),
+    [
+        ("a [b:c:5]\nSteps: 20, Seed: 1, Version: v1.5.2", True),
+        ("a\nNegative prompt: [b]\nSteps: 20, Seed: 1, Version: v1.5.2", True),
+        ("a (b:1.2)\nSteps: 20, Seed: 1, Version: v1.5.2", False),
+        ("a [b:c:5]\nSteps: 20, Seed: 1, Version: v1.6.0", False),
+        ("a [b:c:5]\nSteps: 20, Seed: 1, Version: v1.5.2, Old prompt editing timelines: False", False),
+        ("a [b:c:5]\nSteps: 20, Seed: 1, Old prompt editing timelines: True", True),
+    ],
+)
+def test_prompt_editing_of_old_versions(text: str, old: bool) -> None:
+    request, notices = to_request(parse(text), GenerationRequest())
+    assert request.use_old_scheduling is old
+    assert notices == []
+
+
 def test_size_like_names_survive() -> None:
     request = GenerationRequest(checkpoint="512x768")
     assert to_request(parse(write(request, {})), GenerationRequest())[0].checkpoint == "512x768"
