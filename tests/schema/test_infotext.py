@@ -286,8 +286,8 @@ def test_samplers(line: str, sampler: str, scheduler: str) -> None:
          "Sampler 'Foo' was not taken from the text: there is no sampler of that name."),
         ("Size: 9x99999", "height", 8192, "Size 99999 is out of bounds; 8192 is used."),
         ("Size: big", "width", 512, "Size 'big' was not taken from the text: it is not of the form WIDTHxHEIGHT."),
-        ("Hires upscale: 2, Hires upscaler: Latent, Mask: 1x2", "steps", 9,
-         "These parts of the text are not used here: Hires upscale, Hires upscaler, Mask."),
+        ("Script: X/Y/Z plot, X Type: Seed, Mask: 1x2", "steps", 9,
+         "These parts of the text are not used here: Script, X Type, Mask."),
         ('Lora hashes: "a: b", Version: v1.9.0, User: me, TI hashes: x', "steps", 9, None),
     ],
 )  # fmt: skip
