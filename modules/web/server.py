@@ -30,6 +30,7 @@ from modules.web.api import (
     options,
     own,
     own_jobs,
+    own_scripts,
     own_styles,
     pnginfo,
     progress,
@@ -65,10 +66,11 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.include_router(docs.router)
     server.include_router(own_jobs.router)
     server.include_router(own.router)
+    server.include_router(own_scripts.router)
     server.include_router(inputs.router)
     server.include_router(own_styles.router)
     if app.settings.api:
-        for part in (options, progress, listing, pnginfo, extras, generation):
+        for part in (options, progress, listing, pnginfo, extras, scripts, generation):
             server.include_router(part.router)
     server.mount("/", gate)
     return server

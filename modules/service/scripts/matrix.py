@@ -9,6 +9,7 @@ from modules.schema.frozen import Frozen
 from modules.schema.knob import knob
 from modules.schema.request import GenerationRequest
 from modules.service.plans import Results, Sheet
+from modules.service.scripts.layout import Layout
 from modules.service.scripts.legend import Words, grid
 
 NAME = "Prompt matrix"
@@ -51,6 +52,19 @@ class PromptMatrix:
     @property
     def cells(self) -> int:
         return 2 ** len(self._parts)
+
+    @property
+    def layout(self) -> Layout:
+        """As on the sheet; a title names the parts that are in."""
+        across = len(self._parts) - len(self._parts) // 2
+        columns = tuple(self._title(range(across), index) for index in range(2**across))
+        below = range(across, len(self._parts))
+        rows = tuple(self._title(below, index << across) for index in range(2 ** len(below)))
+        places = tuple((n % len(columns), n // len(columns), 0) for n in range(self.cells))
+        return Layout(columns, rows, ("",), places)
+
+    def _title(self, parts: range, index: int) -> str:
+        return ", ".join(self._parts[part] for part in parts if index >> part & 1)
 
     def size(self, index: int) -> int:
         """Pictures of a cell."""

@@ -15,6 +15,7 @@ from modules.schema.knob import knob
 from modules.schema.request import GenerationRequest
 from modules.service.plans import Results, Sheet
 from modules.service.scripts.axes import ALL_AXES, Axis, find_axis
+from modules.service.scripts.layout import Layout
 from modules.service.scripts.legend import Words, grid, titled
 
 NAME = "X/Y/Z plot"
@@ -62,6 +63,14 @@ class XyzPlot:
     @property
     def cells(self) -> int:
         return len(self._order)
+
+    @property
+    def layout(self) -> Layout:
+        """Columns are X, rows Y, grids Z."""
+        columns, rows, grids = (
+            tuple(self._legend(axis, at) for at in range(len(values))) for axis, values in enumerate(self._values)
+        )
+        return Layout(columns, rows, grids, tuple((x, y, z) for x, y, z in self._order))
 
     def size(self, index: int) -> int:
         """Pictures of a cell."""

@@ -102,7 +102,7 @@ export class Cards {
     });
     select.replaceChildren(new Option("All folders", ""), ...options);
     select.value = found.has(before) ? before : "";
-    select.hidden = !found.size;
+    select.closest(".field").hidden = !found.size;
   }
 
   #list(keep = false) {

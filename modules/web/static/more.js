@@ -1,8 +1,10 @@
 // The parts of the page beside the tabs that draw: the cards, Extras, the merger.
 
-import { openTab, panel } from "./dom.js";
+import { get, post } from "./api.js";
+import { action, openTab, panel } from "./dom.js";
 import { Cards } from "./cards.js";
 import { ExtrasTab } from "./extras.js";
+import { fillLists } from "./lists.js";
 import { MergerTab } from "./merger.js";
 import { names } from "./names.js";
 import { receive } from "./send.js";
@@ -17,6 +19,14 @@ export function wireMore(opened) {
   });
   panel("cards").then((root) => wireCards(new Cards(root)));
   names.load();
+  loadUpscalers();
+  // The button in the top bar looks for every kind of file.
+  panel("topbar").then((bar) => action("refresh", bar).addEventListener("click", () => loadUpscalers(true)));
+}
+
+async function loadUpscalers(again = false) {
+  const { upscalers } = await (again ? post("upscalers/refresh") : get("upscalers")).catch(() => ({ upscalers: [] }));
+  fillLists({ upscalers: () => upscalers.map(({ name }) => new Option(name, name)) });
 }
 
 // The Networks button of every tab, also of those that are drawn later.

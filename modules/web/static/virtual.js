@@ -27,7 +27,7 @@ export class VirtualGrid {
 
   get columns() {
     const { width, gap } = this.#cell;
-    return Math.max(1, Math.floor((this.#frame.clientWidth + gap) / (width + gap)));
+    return Math.max(1, Math.floor((this.#room.clientWidth + gap) / (width + gap)));
   }
 
   /** Show these items; the scroll position goes back to the top where `keep` is false. */
@@ -69,7 +69,7 @@ export class VirtualGrid {
 
   #place(index, columns) {
     const { height, gap } = this.#cell;
-    const width = (this.#frame.clientWidth - gap * (columns - 1)) / columns;
+    const width = (this.#room.clientWidth - gap * (columns - 1)) / columns;
     const element = make("div", { className: "cell" }, this.#makeItem(this.#items[index]));
     element.setAttribute("role", "listitem");
     element.setAttribute("aria-setsize", this.#items.length);

@@ -53,6 +53,11 @@ def _tools() -> str:
     return (
         f'<label class="find">{svg("search")}<input type="search" class="search" id="cards-search" data-cards-search '
         'placeholder="Find by name, folder, words or hash" aria-label="Find a file" autocomplete="off"></label>'
-        '<select id="cards-folder" data-cards-folder aria-label="Folder" autocomplete="off"></select>'
-        f'<select id="cards-order" data-cards-order aria-label="Order" autocomplete="off">{orders}</select>'
+        + _select('id="cards-folder" data-cards-folder aria-label="Folder"', "")
+        + _select('id="cards-order" data-cards-order aria-label="Order"', orders)
     )
+
+
+def _select(attributes: str, options: str) -> str:
+    select = f'<select {attributes} autocomplete="off">{options}</select>'
+    return f'<div class="field"><div class="control">{select}</div></div>'
