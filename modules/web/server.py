@@ -34,6 +34,7 @@ from modules.web.api import (
     own_styles,
     pnginfo,
     progress,
+    scripts,
 )
 from modules.web.api.forms import Forms
 from modules.web.api.options import Options

@@ -213,7 +213,7 @@ def test_an_infotext_fills_only_what_is_not_given(client: TestClient, app: App) 
         ({"enable_hr": True}, 422, "Hires fix"),
         ({"restore_faces": True}, 422, "face restoration"),
         ({"styles": ["photo"]}, 422, "There is no style named 'photo'"),
-        ({"script_name": "x/y/z plot"}, 422, "Script not found"),
+        ({"script_name": "x/y plot"}, 422, "Script not found"),
         ({"alwayson_scripts": {"ControlNet": {"args": []}}}, 422, "Script not found: 'ControlNet'"),
         ({"override_settings": {"nonsense": 1}}, 500, "no option named 'nonsense'"),
         ({"override_settings": {"CLIP_stop_at_last_layers": "x"}}, 422, "Clip skip"),

@@ -14,6 +14,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 
 from modules.schema.events import Failed, ImageSaved
+from modules.schema.scripts import ScriptRequest
 from modules.service.app import App
 from modules.service.jobs import Job
 from modules.web import follow
@@ -22,6 +23,7 @@ from modules.web.api.info import describe
 from modules.web.api.mapping import to_request
 from modules.web.api.models import Images, TextToImage
 from modules.web.api.options import Options, TheOptions
+from modules.web.api.scripts import script_answer, scripted
 from modules.web.deps import Owner, TheApp
 from modules.web.errors import HttpProblem
 
@@ -56,7 +58,8 @@ async def txt2img(body: TextToImage, app: TheApp, options: TheOptions, owner: Ow
 def _submit(app: App, options: Options, body: TextToImage, owner: str) -> tuple[Job, dict[str, Any]]:
     request, values = to_request(body, options)
     save = body.save_images and bool(values["samples_save"])
-    return app.submit(request, owner, save=save, name=body.force_task_id or new_task_id()), values
+    order = scripted(request, body.script_name, body.script_args, "txt2img") if body.script_name else request
+    return app.submit(order, owner, save=save, name=body.force_task_id or new_task_id()), values
 
 
 def new_task_id() -> str:
@@ -65,6 +68,8 @@ def new_task_id() -> str:
 
 
 def _answer(app: App, job: Job, body: TextToImage, options: dict[str, Any]) -> Images:
+    if isinstance(job.request, ScriptRequest):
+        return script_answer(app, job, with_images=body.send_images, parameters=body.model_dump())
     saved = sorted(job.images, key=lambda image: image.index)
     infotexts = [image.infotext for image in saved]
     with_grid = len(saved) > 1 and bool(options["return_grid"])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modules.schema import infotext
+from modules.schema.request import GenerationRequest
 from modules.service.jobs import Job
 
 STANDARD_KEYS = frozenset(
@@ -34,7 +35,7 @@ def describe(
     job: Job, infotexts: Sequence[str], *, with_grid: bool, denoising_strength: float | None
 ) -> dict[str, Any]:
     """`infotexts`: one a picture; with a grid, the grid (whose text is the first picture's) comes first."""
-    request = job.request
+    request = job.drawing or GenerationRequest()
     params = infotext.parse(infotexts[0]).params if infotexts else {}
     count = request.image_count
     seeds = [request.image_seeds(index) for index in range(count)]

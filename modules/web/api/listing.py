@@ -16,7 +16,6 @@ router = APIRouter(prefix="/sdapi/v1")
 EMPTY_LISTS = (
     "hypernetworks",
     "loras",
-    "script-info",
     "extensions",
 )
 
@@ -98,11 +97,6 @@ def embeddings() -> dict[str, dict[str, Any]]:
 @router.get("/prompt-styles")
 def prompt_styles(app: TheApp) -> list[dict[str, str]]:
     return [asdict(style) for style in app.styles.entries]
-
-
-@router.get("/scripts")
-def scripts() -> dict[str, list[str]]:
-    return {"txt2img": [], "img2img": []}
 
 
 @router.get("/memory")

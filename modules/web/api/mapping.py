@@ -103,9 +103,9 @@ def _known_sampler(name: str) -> SamplerFacts:
 
 def refuse_unsupported(body: TextToImage) -> None:
     """Raise for a feature that this program does not have: a picture without it is not what was asked for."""
-    scripts = [name for name in (body.script_name, *(body.alwayson_scripts or {})) if name]
-    if scripts:
-        raise HttpProblem(422, f"Script not found: {scripts[0]!r}. No scripts are installed here.")
+    always = next(iter(body.alwayson_scripts or {}), None)
+    if always:
+        raise HttpProblem(422, f"Script not found: {always!r}. No scripts that are always on are installed here.")
     wanted = {
         "enable_hr": body.enable_hr and "Hires fix",
         "firstpass_image": body.firstpass_image and "a first pass image",
