@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tools.miniature.world.draw import draw
-from tools.miniature.world.facts import SIDE, Facts
+from tools.miniature.world.facts import KINDS, SIDE, Facts
 from tools.miniature.world.labels import ATTRIBUTES, labels
 from tools.miniature.world.sampling import Split, sample
 
@@ -22,6 +22,8 @@ LEVEL_SHARES = (0.08, 0.14, 0.22, 0.56)
 # Far from the seeds of the pictures that the miniature learns from and of the prompts it is examined with.
 FIRST_SEED = 1_000_000_000
 SEEDS_APART = 10_000_000  # between two runs of different seed
+CELL = 16  # px
+MIDDLE = 0.35  # of a thing's size, to each side, is told as its place
 NATIVE = (SIDE, SIDE)
 OTHER_SIZES = ((96, 128), (128, 96), (160, 128), (128, 160))
 OTHER_EVERY = 8  # one chunk in so many has one of the other sizes
@@ -29,10 +31,13 @@ OTHER_EVERY = 8  # one chunk in so many has one of the other sizes
 
 @dataclass(frozen=True)
 class Chunk:
-    """`pictures` uint8 [N, H, W, 3]; `labels` int16 [N, attributes] in the order of ATTRIBUTES, -1: not shown."""
+    """`pictures` uint8 [N, H, W, 3]; `labels` int16 [N, attributes] in the order of ATTRIBUTES, -1: not shown;
+    `cells` int16 [N, H/16, W/16]: the kind of the thing at each cell of 16x16 px, -1: none.
+    """
 
     pictures: NDArray[np.uint8]
     labels: NDArray[np.int16]
+    cells: NDArray[np.int16]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -51,7 +56,22 @@ def draw_chunk(first_seed: int, size: tuple[int, int], length: int = CHUNK) -> C
     """The drawings of `length` seeds from `first_seed` on."""
     facts = [fresh_facts(first_seed + k) for k in range(length)]
     marks = [[labels(one)[name] for name in ATTRIBUTES] for one in facts]
-    return Chunk(np.stack([draw(one, *size) for one in facts]), np.array(marks, np.int16))
+    return Chunk(
+        np.stack([draw(one, *size) for one in facts]),
+        np.array(marks, np.int16),
+        np.stack([kinds_at(one, *size) for one in facts]),
+    )
+
+
+def kinds_at(facts: Facts, width: int, height: int) -> NDArray[np.int16]:
+    """Where the things are: int16 [height / 16, width / 16], the index of the kind in the middle of each thing."""
+    y, x = np.mgrid[CELL // 2 : height : CELL, CELL // 2 : width : CELL]
+    cells = np.full(x.shape, -1, np.int16)
+    reach = MIDDLE * min(width, height) / SIDE
+    for thing in facts.things:
+        away = np.maximum(abs(x - thing.x * width / SIDE), abs(y - thing.y * height / SIDE))
+        cells[away < thing.size * reach] = KINDS.index(thing.kind)
+    return cells
 
 
 def chunk_size(number: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +20,21 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from tools.miniature.fresh import CHUNK, NATIVE, SEEDS_APART, Chunk, chunks, draw_chunk
-from tools.miniature.judging import JUDGE_FILE, Judge, JudgeNet, Pictures, save
+from tools.miniature.judging import JUDGE_FILE, Judge, JudgeNet, save
 from tools.miniature.roughen import roughen
 from tools.miniature.scoring import Share
+from tools.miniature.world.facts import KINDS
 from tools.miniature.world.labels import ATTRIBUTES
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
-STEPS_A_CHUNK = 16  # so each drawing is learned from about four times, always spoilt in another way
+BATCH = 32
+STEPS_A_CHUNK = 32  # so each drawing is learned from about four times, always spoilt in another way
 POOL = 32  # chunks that are kept
-PEAK_RATE, WARM_UP, DECAY = 1.5e-3, 0.05, 0.02
+PEAK_RATE, WARM_UP, DECAY = 1e-3, 0.05, 0.02
 SAVE_EVERY = 60.0  # seconds
 EXAMINED = 2000
 EXAM_SEED = SEEDS_APART * 99
@@ -53,45 +54,86 @@ class Pool:
     def add(self, chunk: Chunk) -> None:
         self._chunks = [*self._chunks[-POOL + 1 :], chunk]
 
-    def batch(self) -> tuple[Pictures, np.ndarray]:
-        """Pictures uint8 [BATCH, H, W, 3] and labels [BATCH, attributes]."""
+    def batch(self) -> Chunk:
+        """BATCH drawings."""
         size = self._chunks[self._rng.integers(len(self._chunks))].size
         fitting = [chunk for chunk in self._chunks if chunk.size == size]
         places = [(fitting[k], j) for k, j in self._rng.integers((len(fitting), CHUNK), size=(BATCH, 2))]
-        return np.stack([c.pictures[j] for c, j in places]), np.stack([c.labels[j] for c, j in places])
+        return Chunk(
+            np.stack([chunk.pictures[j] for chunk, j in places]),
+            np.stack([chunk.labels[j] for chunk, j in places]),
+            np.stack([chunk.cells[j] for chunk, j in places]),
+        )
 
 
 @dataclass
-class Course:
-    """A training under way: what is learned, and how far it has come; `seconds` of work, `steps` taken."""
+class Progress:
+    """How far a training has come: `seconds` of work, `steps` taken, a loss at every 50th."""
 
-    net: JudgeNet
-    optimizer: torch.optim.AdamW
     seconds: float = 0.0
     steps: int = 0
     losses: list[float] = field(default_factory=list)
 
 
-def train(work: Path, minutes: float, device: str = "cpu", seed: int = 0, file: Path | None = None) -> Path:
-    """Train for `minutes` in all (an interrupted training goes on) and write `work`/judge.safetensors, or `file`.
+@dataclass(frozen=True)
+class Goal:
+    """When a training is over: after `seconds`, or after `steps` where they are given."""
 
-    Returns the file written. The judge's accuracy on fresh drawings is logged and kept in the file's metadata.
+    seconds: float
+    steps: int | None
+
+    def done(self, progress: Progress) -> float:
+        """0..1, or beyond."""
+        return progress.steps / self.steps if self.steps else progress.seconds / self.seconds
+
+
+@dataclass
+class Course:
+    """A training under way. `guide` tells the kind of thing at a place from its token alone: shapes are learned
+    faster by it. It is not kept.
+    """
+
+    net: JudgeNet
+    guide: nn.Linear
+    optimizer: torch.optim.AdamW
+    progress: Progress
+
+
+def train(
+    work: Path,
+    minutes: float,
+    device: str = "cpu",
+    seed: int = 0,
+    *,
+    steps: int | None = None,
+    examined: int = EXAMINED,
+) -> Path:
+    """Train for `minutes`, or `steps`, in all and write `work`/judge.safetensors; an interrupted training goes on.
+
+    Returns the file written. The judge's accuracy on `examined` fresh drawings is logged and kept in its metadata.
     """
     work.mkdir(parents=True, exist_ok=True)
-    target = file or work / JUDGE_FILE.name
+    target = work / JUDGE_FILE.name
     place = torch.device(device)
     torch.manual_seed(seed)
     net = JudgeNet(ATTRIBUTES).to(device=place, memory_format=torch.channels_last)
-    course = Course(net, torch.optim.AdamW(net.parameters(), PEAK_RATE, weight_decay=DECAY))
+    guide = nn.Linear(net.norm.normalized_shape[0], len(KINDS)).to(place)
+    optimizer = torch.optim.AdamW([*net.parameters(), *guide.parameters()], PEAK_RATE, weight_decay=DECAY)
+    course = Course(net, guide, optimizer, Progress())
     state = work / "judge-state.safetensors"
     if state.exists():
         _resume(course, state)
-    _learn(course, minutes * 60, place, seed, state)
+    goal = Goal(minutes * 60, steps)
+    if goal.done(course.progress) < 1:
+        _learn(course, goal, place, seed, state)
+        _keep(course, state)
     net.fold()
-    save(net, ATTRIBUTES, target, steps=course.steps, drawings=course.steps // STEPS_A_CHUNK * CHUNK)
-    shares = examine(Judge.load(target, device))
-    save(net, ATTRIBUTES, target, steps=course.steps, accuracy={k: round(v.percent, 2) for k, v in shares.items()})
-    log.info("judge, %d steps: %s", course.steps, ", ".join(f"{k} {v.percent:.1f} %" for k, v in shares.items()))
+    save(net, ATTRIBUTES, target)
+    shares = examine(Judge.load(target, device), examined)
+    accuracy = {name: round(share.percent, 2) for name, share in shares.items() if share.of}
+    save(net, ATTRIBUTES, target, steps=course.progress.steps, accuracy=accuracy)
+    told = ", ".join(f"{name} {share.percent:.1f} %" for name, share in shares.items())
+    log.info("judge, %d steps: %s", course.progress.steps, told)
     return target
 
 
@@ -109,43 +151,47 @@ def examine(judge: Judge, count: int = EXAMINED, size: tuple[int, int] = NATIVE)
     return {name: Share(right[name], of[name]) for name in ATTRIBUTES}
 
 
-def _learn(course: Course, budget: float, device: torch.device, seed: int, state: Path) -> None:
-    """Step after step until `budget` seconds are used."""
-    rng = np.random.default_rng([seed, course.steps])
+def _learn(course: Course, goal: Goal, device: torch.device, seed: int, state: Path) -> None:
+    """Step after step to the goal."""
+    come = course.progress
+    rng = np.random.default_rng([seed, come.steps])
     pool = Pool(rng)
     course.net.train()
     processes = 1 if device.type == "cpu" else max(1, (os.cpu_count() or 2) - 1)
     # After an interruption the drawings go on where they were; those that were kept are drawn no second time.
-    with closing(chunks(seed, processes, course.steps // STEPS_A_CHUNK)) as drawings:
-        saved = course.seconds
-        while course.seconds < budget:
+    with closing(chunks(seed, processes, come.steps // STEPS_A_CHUNK)) as drawings:
+        saved = come.seconds
+        while (done := goal.done(come)) < 1:
             began = time.monotonic()
-            if pool.empty or course.steps % STEPS_A_CHUNK == 0:
+            if pool.empty or come.steps % STEPS_A_CHUNK == 0:
                 pool.add(next(drawings))
-            _step(course, pool, course.seconds / budget, rng, device)
-            course.seconds += time.monotonic() - began
-            if course.seconds - saved > SAVE_EVERY:
+            _step(course, pool, done, rng, device)
+            come.seconds += time.monotonic() - began
+            if come.seconds - saved > SAVE_EVERY:
                 _keep(course, state)
-                saved = course.seconds
+                saved = come.seconds
 
 
 def _step(course: Course, pool: Pool, done: float, rng: np.random.Generator, device: torch.device) -> None:
-    pictures, labels = pool.batch()
-    spoilt = roughen(pictures, rng, device)
+    drawings = pool.batch()
+    spoilt = roughen(drawings.pictures, rng, device)
+    labels, cells = (torch.from_numpy(part).long().to(device) for part in (drawings.labels, drawings.cells))
     with torch.autocast(device.type, torch.bfloat16):
-        logits = course.net(spoilt)
-    loss = loss_of(logits, torch.from_numpy(labels).long().to(device))
+        tokens = course.net.tokens(spoilt)
+        logits, guided = course.net.answers(tokens), course.guide(tokens)
+    loss = loss_of(logits, labels) + F.cross_entropy(guided.flatten(0, 1).float(), cells.flatten(), ignore_index=-1)
     rate = PEAK_RATE * min(1.0, done / WARM_UP + 0.01) * (0.5 + 0.5 * math.cos(math.pi * done))
     for group in course.optimizer.param_groups:
         group["lr"] = rate
     course.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(course.net.parameters(), 2.0)
+    torch.nn.utils.clip_grad_norm_(course.optimizer.param_groups[0]["params"], 2.0)
     course.optimizer.step()
-    course.steps += 1
-    if course.steps % 50 == 0:
-        course.losses.append(float(loss.detach()))
-        log.info("judge, step %d, %.0f s: loss %.3f", course.steps, course.seconds, course.losses[-1])
+    come = course.progress
+    come.steps += 1
+    if come.steps % 50 == 0:
+        come.losses.append(float(loss.detach()))
+        log.info("judge, step %d, %.0f s: loss %.3f", come.steps, come.seconds, come.losses[-1])
 
 
 def loss_of(logits: dict[str, Tensor], labels: Tensor) -> Tensor:
@@ -161,6 +207,7 @@ def loss_of(logits: dict[str, Tensor], labels: Tensor) -> Tensor:
 def _tensors(course: Course) -> Iterator[tuple[str, Tensor]]:
     """Everything that the training needs to go on, by name."""
     yield from ((f"net.{name}", tensor) for name, tensor in course.net.state_dict().items())
+    yield from ((f"guide.{name}", tensor) for name, tensor in course.guide.state_dict().items())
     for number, values in course.optimizer.state_dict()["state"].items():
         yield from ((f"optimizer.{number}.{name}", tensor) for name, tensor in values.items())
 
@@ -168,16 +215,23 @@ def _tensors(course: Course) -> Iterator[tuple[str, Tensor]]:
 def _keep(course: Course, state: Path) -> None:
     """Write the training's state, so that an interruption costs a minute at most."""
     part = state.with_name(state.name + ".part")
-    facts = json.dumps({"seconds": course.seconds, "steps": course.steps, "losses": course.losses})
+    facts = json.dumps(asdict(course.progress))
     save_file({name: tensor.contiguous() for name, tensor in _tensors(course)}, part, metadata={"course": facts})
     os.replace(part, state)
 
 
-def _resume(course: Course, state: Path) -> None:
+def progress(state: Path) -> Progress:
+    """How far the training of that state's file has come."""
     with safe_open(state, "pt") as file:
-        facts = json.loads(file.metadata()["course"])
+        return Progress(**json.loads(file.metadata()["course"]))
+
+
+def _resume(course: Course, state: Path) -> None:
+    course.progress = progress(state)
+    with safe_open(state, "pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    course.net.load_state_dict({k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
+    for part, module in (("net.", course.net), ("guide.", course.guide)):
+        module.load_state_dict({k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)})
     moments: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
@@ -185,4 +239,3 @@ def _resume(course: Course, state: Path) -> None:
             moments.setdefault(int(number), {})[name] = tensor
     groups = course.optimizer.state_dict()["param_groups"]
     course.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    course.seconds, course.steps, course.losses = facts["seconds"], facts["steps"], facts["losses"]

@@ -106,11 +106,17 @@ class JudgeNet(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(values)) for name, values in attributes.items()})
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        return self.answers(self.tokens(pictures))
+
+    def tokens(self, pictures: Tensor) -> Tensor:
+        """[B, H/16 * W/16, width]: what is seen at each place."""
         grid = self.features(pictures)
-        tokens = grid.flatten(2).transpose(1, 2) + self.place(_places(grid))
-        asks = self.asks.expand(len(grid), -1, -1).to(tokens.dtype)
-        answers = self.norm(self.mixers(torch.cat([asks, tokens], 1))[:, : len(self.heads)])
-        return {name: head(answers[:, k]) for k, (name, head) in enumerate(self.heads.items())}
+        return grid.flatten(2).transpose(1, 2) + self.place(_places(grid))
+
+    def answers(self, tokens: Tensor) -> dict[str, Tensor]:
+        asks = self.asks.expand(len(tokens), -1, -1).to(tokens.dtype)
+        mixed = self.norm(self.mixers(torch.cat([asks, tokens], 1))[:, : len(self.heads)])
+        return {name: head(mixed[:, k]) for k, (name, head) in enumerate(self.heads.items())}
 
     def fold(self) -> None:
         """Make it ready for reading: all normalisations over the batch go into their convolutions."""

@@ -16,7 +16,7 @@ from tools.miniature.painting import Painter
 
 COLUMNS = 8
 SEED = 1
-GAP, LINE, LINES, LETTERS = 6, 12, 3, 25  # px, px, lines and letters below a picture
+GAP, LINE, LINES, LETTERS = 6, 12, 3, 28  # px, px, lines and letters below a picture
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 
 PROMPTS = (
@@ -100,9 +100,17 @@ def compose(pictures: Sequence[Pictures], prompts: Sequence[str]) -> Image.Image
     return sheet
 
 
-def main(file: Path, out: Path, *, device: str = "auto", precision: str = "auto", seed: int = SEED) -> Path:
+def main(
+    file: Path,
+    out: Path,
+    prompts: Sequence[str] = PROMPTS,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    seed: int = SEED,
+) -> Path:
     """Write the sheet of the checkpoint `file` to the PNG `out`."""
-    sheet = draw_sheet(Painter(file, device, precision), seed=seed)
+    sheet = draw_sheet(Painter(file, device, precision), prompts, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
     sheet.save(part, "PNG", optimize=True)
