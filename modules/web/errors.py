@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from modules.schema.errors import BadRequest, NotFound, UserError
 from modules.schema.knob import knobs
+from modules.schema.parts import PARTS
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,10 +47,12 @@ def status_of(error: UserError) -> int:
 def bad_value(error: ValidationError, model: type[BaseModel], names: Mapping[str, str] | None = None) -> BadRequest:
     """pydantic's first complaint as one sentence with the parameter's label; `names` respells its field."""
     first = error.errors(include_url=False)[0]
-    field = str(first["loc"][0]) if first["loc"] else ""
+    place = [str(step) for step in first["loc"]]
+    field = ".".join(place[:2] if place[:1] and place[0] in PARTS else place[:1])
     if first["type"] == "extra_forbidden":
         return BadRequest(f"There is no parameter named {field!r}.", field)
-    known = knobs(model).get(field)
+    owner, name = (PARTS[place[0]], place[1]) if "." in field else (model, field)
+    known = knobs(owner).get(name)
     label = known.label if known else field
     text = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     spelt = (names or {}).get(field, field)

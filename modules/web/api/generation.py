@@ -1,5 +1,5 @@
-"""POST /sdapi/v1/txt2img: a call that waits for its pictures. The wait holds up nobody; a client that hangs up leaves
-its job running, as A1111 does.
+"""POST /sdapi/v1/txt2img and img2img: calls that wait for their pictures. The wait holds up nobody; a client that
+hangs up leaves its job running, as A1111 does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from modules.web import follow
 from modules.web.api.grid import grid_rows, make_grid
 from modules.web.api.info import describe
 from modules.web.api.mapping import to_request
-from modules.web.api.models import Images, TextToImage
+from modules.web.api.models import Images, ImageToImage, TextToImage
 from modules.web.api.options import Options, TheOptions
 from modules.web.api.scripts import script_answer, scripted
 from modules.web.deps import Owner, TheApp
@@ -32,8 +32,15 @@ router = APIRouter(prefix="/sdapi/v1")
 _WRONG_REQUEST = ("BadRequest", "UnknownName")
 _ALPHABET = string.ascii_uppercase + string.digits
 
+_HIRES_FIELDS = {
+    "enable_hr",
+    "firstpass_image",
+    "firstphase_width",
+    "firstphase_height",
+    *(name for name in TextToImage.model_fields if name.startswith("hr_")),
+}
+
 MISSING = {
-    "img2img": "img2img",
     "interrogate": "interrogation",
     "create/embedding": "training",
     "create/hypernetwork": "training",
@@ -48,6 +55,16 @@ MISSING = {
 @router.post("/txt2img", response_model=Images)
 async def txt2img(body: TextToImage, app: TheApp, options: TheOptions, owner: Owner) -> Images:
     """Draw pictures and wait for them; at most one grid comes first (see `index_of_first_image` in `info`)."""
+    return await _drawn(body, app, options, owner)
+
+
+@router.post("/img2img", response_model=Images)
+async def img2img(body: ImageToImage, app: TheApp, options: TheOptions, owner: Owner) -> Images:
+    """The same from a picture; the pictures sent are left out of the echo unless `include_init_images` is set."""
+    return await _drawn(body, app, options, owner)
+
+
+async def _drawn(body: TextToImage, app: App, options: Options, owner: str) -> Images:
     job, values = await to_thread.run_sync(_submit, app, options, body, owner)
     end = await follow.finish(app, job.id, owner)
     if isinstance(end, Failed):
@@ -56,20 +73,32 @@ async def txt2img(body: TextToImage, app: TheApp, options: TheOptions, owner: Ow
 
 
 def _submit(app: App, options: Options, body: TextToImage, owner: str) -> tuple[Job, dict[str, Any]]:
-    request, values = to_request(body, options)
+    request, values = to_request(body, options, app.inputs.add)
     save = body.save_images and bool(values["samples_save"])
-    order = scripted(request, body.script_name, body.script_args, "txt2img") if body.script_name else request
-    return app.submit(order, owner, save=save, name=body.force_task_id or new_task_id()), values
+    order = scripted(request, body.script_name, body.script_args, _tab(body)) if body.script_name else request
+    return app.submit(order, owner, save=save, name=body.force_task_id or new_task_id(_tab(body))), values
 
 
-def new_task_id() -> str:
+def _tab(body: TextToImage) -> str:
+    return "img2img" if isinstance(body, ImageToImage) else "txt2img"
+
+
+def _echo(body: TextToImage) -> dict[str, Any]:
+    """The request as it is sent back."""
+    if not isinstance(body, ImageToImage):
+        return body.model_dump()
+    echo = body.model_dump(exclude=_HIRES_FIELDS)
+    return echo if body.include_init_images else {**echo, "init_images": None, "mask": None}
+
+
+def new_task_id(tab: str = "txt2img") -> str:
     """A task id as A1111's API makes them: `task(txt2img-X7K2P0A)`."""
-    return f"task(txt2img-{''.join(secrets.choice(_ALPHABET) for _ in range(7))})"
+    return f"task({tab}-{''.join(secrets.choice(_ALPHABET) for _ in range(7))})"
 
 
 def _answer(app: App, job: Job, body: TextToImage, options: dict[str, Any]) -> Images:
     if isinstance(job.request, ScriptRequest):
-        return script_answer(app, job, with_images=body.send_images, parameters=body.model_dump())
+        return script_answer(app, job, with_images=body.send_images, parameters=_echo(body))
     saved = sorted(job.images, key=lambda image: image.index)
     infotexts = [image.infotext for image in saved]
     with_grid = len(saved) > 1 and bool(options["return_grid"])
@@ -77,7 +106,7 @@ def _answer(app: App, job: Job, body: TextToImage, options: dict[str, Any]) -> I
     info["styles"] = list(body.styles or [])
     return Images(
         images=_encoded(app, job, saved, options if with_grid else None) if body.send_images else [],
-        parameters=body.model_dump(),
+        parameters=_echo(body),
         info=json.dumps(info, ensure_ascii=False),
     )
 

@@ -10,11 +10,13 @@ from pydantic import ValidationError
 from modules.schema import infotext
 from modules.schema.errors import BadRequest, UnknownName
 from modules.schema.knob import knobs
+from modules.schema.parts import PARTS
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import SAMPLERS, SCHEDULES, SamplerFacts, split_sampler_name
-from modules.web.api.models import TextToImage
+from modules.web.api.models import ImageToImage, TextToImage
 from modules.web.api.option_table import CHECKPOINT
 from modules.web.api.options import Options, request_fields
+from modules.web.api.parts import SOFT_INPAINTING, Keep, image_parts, text_parts
 from modules.web.errors import HttpProblem, bad_value
 
 KNOBS = knobs(GenerationRequest)
@@ -31,10 +33,10 @@ SAMPLER_FIELDS = ("sampler_name", "sampler_index", "scheduler", "eta")
 _SPELLINGS = {ours: theirs for theirs, ours in RENAMED.items()}
 
 
-def to_request(body: TextToImage, options: Options) -> tuple[GenerationRequest, dict[str, Any]]:
+def to_request(body: TextToImage, options: Options, keep: Keep) -> tuple[GenerationRequest, dict[str, Any]]:
     """The request of a body, and the option values that are in force for it (its overrides applied).
 
-    What the body leaves open comes from its `infotext`, then from the options.
+    What the body leaves open comes from its `infotext`, then from the options. Its pictures go to `keep`.
     """
     refuse_unsupported(body)
     overrides = body.override_settings or {}
@@ -43,7 +45,8 @@ def to_request(body: TextToImage, options: Options) -> tuple[GenerationRequest, 
     if overrides.get(CHECKPOINT):
         overridden["checkpoint"] = str(overrides[CHECKPOINT])
     try:
-        return _request(body, request_fields(values), overridden), values
+        request = _request(body, request_fields(values), overridden)
+        return request.replace(**_parts(body, values, request, keep)), values
     except ValidationError as error:
         raise bad_value(error, GenerationRequest, _SPELLINGS) from None
 
@@ -55,6 +58,13 @@ def _request(body: TextToImage, from_options: dict[str, Any], overridden: dict[s
         pasted, _ = infotext.to_request(infotext.parse(body.infotext), request)
         request = pasted.replace(**_fields(body, body.model_fields_set))
     return request.replace(**overridden)
+
+
+def _parts(body: TextToImage, values: dict[str, Any], request: GenerationRequest, keep: Keep) -> dict[str, Any]:
+    pasted = {name: getattr(request, name) for name in PARTS}
+    if isinstance(body, ImageToImage):
+        return image_parts(body, values, pasted, keep)
+    return text_parts(body, values, pasted, keep)
 
 
 def _all_names(body: TextToImage) -> Iterable[str]:
@@ -103,15 +113,13 @@ def _known_sampler(name: str) -> SamplerFacts:
 
 def refuse_unsupported(body: TextToImage) -> None:
     """Raise for a feature that this program does not have: a picture without it is not what was asked for."""
-    always = next(iter(body.alwayson_scripts or {}), None)
+    known = (SOFT_INPAINTING,) if isinstance(body, ImageToImage) else ()
+    always = next((name for name in body.alwayson_scripts or {} if name.casefold() not in known), None)
     if always:
         raise HttpProblem(422, f"Script not found: {always!r}. No scripts that are always on are installed here.")
-    wanted = {
-        "enable_hr": body.enable_hr and "Hires fix",
-        "firstpass_image": body.firstpass_image and "a first pass image",
-        "refiner_checkpoint": body.refiner_checkpoint not in (None, "", "None") and "the refiner",
-        "restore_faces": body.restore_faces and "face restoration",
-    }
-    for field, feature in wanted.items():
-        if feature:
-            raise BadRequest(f"This version does not have {feature} yet; leave out {field!r}.", field)
+    if body.restore_faces:
+        raise BadRequest(
+            "Faces are not restored while drawing: leave out 'restore_faces' and send the pictures to "
+            "extra-single-image.",
+            "restore_faces",
+        )

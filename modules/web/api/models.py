@@ -73,6 +73,27 @@ class TextToImage(BaseModel):
     force_task_id: str | None = None
 
 
+class ImageToImage(TextToImage):
+    """POST /sdapi/v1/img2img: A1111's defaults, which are not the page's (fill, only masked, no padding)."""
+
+    init_images: list[str] | None = None
+    resize_mode: int = 0
+    denoising_strength: float = 0.75
+    image_cfg_scale: float | None = None
+    mask: str | None = None
+    mask_blur: float | None = None
+    mask_blur_x: float = 4
+    mask_blur_y: float = 4
+    mask_round: bool = True
+    inpainting_fill: int = 0
+    inpaint_full_res: bool = True
+    inpaint_full_res_padding: int = 0
+    inpainting_mask_invert: int = 0
+    initial_noise_multiplier: float | None = None
+    latent_mask: str | None = None
+    include_init_images: bool = False
+
+
 class Images(BaseModel):
     """Answer of a generation: base64 pictures without prefix, the request's echo, and facts as a JSON string."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from modules.schema.parts import PARTS
+
 CHECKPOINT = "sd_model_checkpoint"
 
 REQUEST_OPTIONS: dict[str, str] = {
@@ -55,13 +57,28 @@ SETTING_OPTIONS: dict[str, str] = {
 }
 """Options that are settings: read once at the start, so they are shown here but not changed."""
 
+PART_OPTIONS: dict[str, tuple[str, str]] = {
+    "img2img_fix_steps": ("image", "exact_steps"),
+    "initial_noise_multiplier": ("image", "noise_multiplier"),
+    "img2img_extra_noise": ("image", "extra_noise"),
+    "img2img_color_correction": ("image", "color_correction"),
+    "img2img_background_color": ("image", "background_color"),
+    "upscaler_for_img2img": ("image", "upscaler"),
+    "inpainting_mask_weight": ("inpaint", "mask_weight"),
+    "overlay_inpaint": ("inpaint", "keep_unmasked"),
+    "refiner_switch_by_sample_steps": ("refiner", "by_steps"),
+    "hires_fix_refiner_pass": ("refiner", "with_hires"),
+}
+"""Options that are parameters of a request's part, by part and field."""
+
 STORED_OPTIONS: dict[str, Any] = {
+    **{key: PARTS[part].model_fields[field].default for key, (part, field) in PART_OPTIONS.items()},
     "return_grid": True,
     "grid_prevent_empty_spots": False,
     "n_rows": -1,
     "send_seed": True,
 }
-"""Options of the API itself and of the page, kept in the options file, with their defaults."""
+"""Options of requests' parts, of the API itself and of the page, kept in the options file, with their defaults."""
 
 FIXED_OPTIONS: dict[str, Any] = {
     "samples_format": "png",
@@ -80,7 +97,6 @@ FIXED_OPTIONS: dict[str, Any] = {
     "no_dpmpp_sde_batch_determinism": False,
     "use_old_hires_fix_width_height": False,
     "hires_fix_use_firstpass_conds": False,
-    "refiner_switch_by_sample_steps": False,
     "face_restoration": False,
     "sd_vae_encode_method": "Full",
     "sd_vae_decode_method": "Full",

@@ -15,15 +15,18 @@ from starlette.concurrency import run_in_threadpool
 from modules.schema.errors import UnknownName
 from modules.schema.events import Event, Preview, to_json
 from modules.schema.orders import KINDS, kind_of
+from modules.service.app import App
 from modules.service.jobs import Job
 from modules.web import follow
+from modules.web.api.pnginfo import decode_picture
 from modules.web.api.progress import data_uri
 from modules.web.deps import Owner, TheApp, read_json
 from modules.web.errors import bad_value
 
 router = APIRouter(prefix="/api/v1")
 
-_REQUEST_LIMIT = 2 << 20
+_REQUEST_LIMIT = 64 << 20
+_NAME_LENGTH = 64
 _LISTED = 20
 _MOST_LISTED = 200
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=3600"}
@@ -54,8 +57,8 @@ def event_json(event: Event) -> dict[str, Any]:
 @router.post("/jobs", status_code=201)
 async def order(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
     """Put a request (JSON, every parameter optional) into the queue. Its `kind` is "extras", "merge" or "script";
-    without one it is a GenerationRequest."""
-    values = await read_json(request, _REQUEST_LIMIT)
+    without one it is a GenerationRequest. A picture is its name (see /api/v1/inputs) or a file as base64."""
+    values = await run_in_threadpool(_with_names, await read_json(request, _REQUEST_LIMIT), app)
     kind = KINDS.get(kind_of(values))
     if kind is None:
         raise UnknownName("kind of job", kind_of(values), KINDS, "kind")
@@ -64,6 +67,17 @@ async def order(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
     except ValidationError as error:
         raise bad_value(error, kind) from None
     return job_json(await run_in_threadpool(app.submit, wanted, owner))
+
+
+def _with_names(values: dict[str, Any], app: App) -> dict[str, Any]:
+    """Pictures in base64 are kept, and named by their content."""
+    changed = dict(values)
+    for part, field in (("image", "picture"), ("inpaint", "mask"), ("hires", "picture")):
+        inside = values.get(part)
+        text = inside.get(field) if isinstance(inside, dict) else None
+        if isinstance(text, str) and len(text) > _NAME_LENGTH:
+            changed[part] = {**inside, field: app.inputs.add(decode_picture(text))}
+    return changed
 
 
 @router.get("/jobs")
