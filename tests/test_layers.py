@@ -47,7 +47,7 @@ ENGINE_ORDER = (
     {"families"},
     {"text"},
     {"loading"},
-    {"networks", "postprocess"},
+    {"networks", "postprocess", "merging"},
     PIECES,
     {"generate"},
     {"training"},

@@ -274,6 +274,7 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     from modules.engine.generate import generate
     from modules.engine.loading.placement import pick_device
     from modules.engine.loading.store import Store
+    from modules.engine.merging.merge import run_merge
     from modules.engine.postprocess.extras import Extras
     from modules.engine.postprocess.faces import FaceRestorers
     from modules.engine.postprocess.upscalers import Upscalers
@@ -294,7 +295,7 @@ def _parts(arguments: argparse.Namespace) -> Parts:
         rate = job.previews_per_second
         return generate(job.request, model, encoder=encoder, previews_per_second=rate, supplies=supplies)
 
-    return Parts(store, draw, label, {"extras": extras.run})
+    return Parts(store, draw, label, {"extras": extras.run, "merge": run_merge})
 
 
 def main(words: list[str] | None = None) -> int:

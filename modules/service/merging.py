@@ -32,6 +32,7 @@ class MergeFinder:
         """The request with titles, and the files by field, `output` being the new one; raises UserErrors."""
         entries = {field: self._checkpoint(request, field) for field in NEEDED[request.method]}
         files = {field: str(entry.path) for field, entry in entries.items()}
+        files |= {f"sha256_{field}": entry.sha256 for field, entry in entries.items() if entry.sha256}
         if request.vae.strip() not in ("", OWN_VAE):
             files["vae"] = str(self._vaes.find(request.vae).path)
         _check_pattern(request.discard)
@@ -59,7 +60,9 @@ class MergeFinder:
         if any(path.exists() and path.samefile(entry.path) for entry in entries.values()):
             raise BadRequest(f"{path.name} is one of the merged files: choose another name.", "name")
         if path.exists() and not request.overwrite:
-            raise BadRequest(f"There is a {path.name} already: choose another name, or allow overwriting.", "overwrite")
+            raise BadRequest(
+                f"There is a {path.name} already: choose another name, or allow overwriting.", "overwrite"
+            )
         return path
 
 
