@@ -87,7 +87,7 @@ def _pictures(
 ) -> Generator[Event, Command, None]:
     """Decode the batch and hand over its pictures, each with the request that gives it alone."""
     pixels, notices = job.bench.model.decode(latents)
-    for sentence in notices:
+    for sentence in (*job.bench.told(), *notices):
         yield Notice(sentence, "warning")
     for index, drawn, mask in zip(images, pixels, changed(job.request, canvas, latents), strict=True):
         picture = finished(job.request, job.original, Image.fromarray(drawn.numpy()), mask)
@@ -96,7 +96,7 @@ def _pictures(
             width=picture.width,
             height=picture.height,
             request=job.request.for_image(index).model_dump(mode="json"),
-            facts=dict(facts),
+            facts={**facts, **job.bench.facts},
             partial=partial,
             pixels=picture.tobytes(),
         )

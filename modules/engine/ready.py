@@ -1,4 +1,5 @@
-"""Models made ready for a pass: the device, tiling, and the pass's words; undone when the next one is made ready."""
+"""Models made ready for a pass: the device, tiling, the prompt's networks, and its words. Tiling is undone when the
+next one is made ready; networks stay with a model until other ones are asked for."""
 
 from __future__ import annotations
 
@@ -7,11 +8,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from modules.engine.conditioning import Conditioning, PromptEncoder
+from modules.engine.conditioning import Conditioning, PromptEncoder, tokenizer
 from modules.engine.diffusion.schedule import NoiseSchedule, downcast, zero_terminal_snr
 from modules.engine.loading.model import LoadedModel
+from modules.engine.networks.prompted import use_prompted
 from modules.engine.supplies import Role, Supplies
 from modules.engine.tiling import tiled
+from modules.prompts.prompt import parse_prompt
 from modules.schema.request import GenerationRequest
 
 
@@ -34,6 +37,8 @@ class Bench:
         self._stack = ExitStack()
         self._for: tuple[Role, GenerationRequest] | None = None
         self._ready: Ready | None = None
+        self._notices: dict[str, bool] = {}
+        self._hashes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -54,10 +59,34 @@ class Bench:
             self._stack.close()
             model = self._model(role)
             self._stack.enter_context(tiled(model, request.tiling))
-            words = self._encoder.encode(request, model, first_pass=after)
+            words = self._encode(request, model, after)
             self._ready = Ready(model, words, training_schedule(model, request))
             self._for = (role, request)
         return self._ready
+
+    def told(self) -> list[str]:
+        """Sentences for the user about networks and embeddings that were left out; each once."""
+        new = [sentence for sentence, old in self._notices.items() if not old]
+        self._notices |= dict.fromkeys(new, True)
+        return new
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a picture's text says of the embeddings that its prompts named."""
+        named = ", ".join(f"{name}: {digits}" for name, digits in self._hashes.items())
+        return {"TI hashes": named} if named else {}
+
+    def _encode(
+        self, request: GenerationRequest, model: LoadedModel, after: GenerationRequest | None
+    ) -> Conditioning:
+        """The words of `request`, with its networks acting on `model` from now on."""
+        tags = parse_prompt(request.prompt).tags
+        prompted = use_prompted(model, tags, self._supplies.named, tokenizer().encode)
+        vocabulary = prompted.vocabulary
+        words = self._encoder.encode(request, model, first_pass=after, networks=prompted.key, embeddings=vocabulary)
+        self._notices = {**dict.fromkeys(prompted.notices, False), **self._notices}
+        self._hashes |= vocabulary.hashes
+        return words
 
     def _model(self, role: Role) -> LoadedModel:
         """The job's model is at hand unless another has taken its place on the device meanwhile."""

@@ -13,7 +13,7 @@ from modules.engine.loading.model import LoadedModel
 from modules.engine.loading.store import Store
 from modules.engine.postprocess.upscaler import BUILT_IN, Upscaler
 from modules.engine.postprocess.upscalers import Upscalers
-from modules.schema.engine import EngineJob
+from modules.schema.engine import EngineJob, NamedFile
 from modules.schema.errors import BadRequest, UnknownName
 
 Role = Literal["base", "hires", "refiner"]
@@ -33,12 +33,14 @@ def built_in_upscaler(name: str) -> Upscaler:
 @dataclass(frozen=True)
 class Supplies:
     """`inputs`: folder of input pictures, named by their hash. `model`: the model of a role, on the device; one that
-    was asked for before may have to make room. `upscaler`: by the name in the request.
+    was asked for before may have to make room. `upscaler`: by the name in the request. `named`: files of networks and
+    embeddings that the prompts name.
     """
 
     inputs: Path | None = None
     model: Callable[[Role], LoadedModel] | None = None
     upscaler: Callable[[str], Upscaler] = built_in_upscaler
+    named: tuple[NamedFile, ...] = ()
 
     def picture(self, name: str, what: str) -> Image.Image:
         """The input picture of that hash, which `what` calls by its use; raises BadRequest."""
@@ -63,4 +65,5 @@ def supplies_of(job: EngineJob, store: Store, upscalers: Upscalers) -> Supplies:
         inputs=Path(job.inputs) if job.inputs else None,
         model=model,
         upscaler=lambda name: upscalers.get(job.upscaler(name)),
+        named=job.model.named,
     )
