@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class Layout:
-    """Titles of the columns, rows and grids (at least one of each), and the place (x, y, z) of every cell by number."""
+    """Titles of the columns, rows and grids (at least one of each), and each cell's place (x, y, z)."""
 
     columns: tuple[str, ...]
     rows: tuple[str, ...]

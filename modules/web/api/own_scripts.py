@@ -24,9 +24,7 @@ _LIMIT = 2 << 20
 @router.get("/scripts")
 def scripts() -> list[dict[str, Any]]:
     """All scripts: where they are offered, and their options as a JSON schema."""
-    return [
-        {"name": script.name, "tabs": script.tabs, "options": script.options.model_json_schema()} for script in SCRIPTS
-    ]
+    return [{"name": one.name, "tabs": one.tabs, "options": one.options.model_json_schema()} for one in SCRIPTS]
 
 
 @router.post("/scripts/layout")

@@ -257,7 +257,8 @@ export class Form {
 
 /** Each accordion's title line says what in it is on; an accordion with a switch only while that is on. */
 export function showChanges(form, root) {
-  const sections = all("details.section", root).map((details) => ({
+  const telling = all("details.section", root).filter((details) => one("[data-changed]", details));
+  const sections = telling.map((details) => ({
     note: one("[data-changed]", details),
     part: form.part(details.dataset.section),
     names: all("[data-knob]", details).map((element) => element.dataset.knob),

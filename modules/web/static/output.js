@@ -2,6 +2,7 @@
 
 import { action, all, copy, flash, make, one, say } from "./dom.js";
 import { address, pictureAddress, post } from "./api.js";
+import { Cells } from "./cells.js";
 import { showInfotext } from "./infotext.js";
 
 export class Output {
@@ -13,9 +14,12 @@ export class Output {
   #pinned = false; // the user chose a picture: the preview must not take its place
   #preview = "";
   #several = false;
+  #cells; // the grid of a script, while there is one
 
   constructor(panel) {
     this.#panel = panel;
+    this.#cells = new Cells(one("[data-stage]", panel), (number) => this.#choose(this.#first + number));
+    this.#wireCells();
     one("[data-thumbs]", panel).addEventListener("keydown", (event) => this.#keys(event));
     action("zoom", panel).addEventListener("click", () => this.#zoom());
     action("copy", panel).addEventListener("click", (event) => this.#copy(event.currentTarget));
@@ -34,21 +38,26 @@ export class Output {
 
   /** Begin a job; its request tells the size that its pictures will have. The last picture stays in sight until there
    * is something newer. `more`: this job is one of several, whose pictures are shown together. */
-  begin(jobId, { width, height, batch_count, batch_size }, more = false) {
+  begin(jobId, request, more = false) {
+    const { width, height, batch_count, batch_size } = request.base ?? request;
+    const count = request.images ?? batch_count * batch_size;
     this.#job = jobId;
     this.#panel.dataset.begun = "";
-    this.#several = more || batch_count * batch_size > 1;
+    this.#several = more || count > 1;
     if (!more) this.#images.clear();
     if (!more) this.#pinned = false;
     this.#first = Math.max(-1, ...this.#images.keys()) + 1;
     this.#preview = "";
     this.#stageSize(width, height);
+    this.#cells.begin(jobId, request);
     this.#drawThumbs();
   }
 
   addPreview(dataUri) {
     this.#preview = dataUri;
-    if (!this.#pinned) this.#showPreview();
+    this.#cells.preview(dataUri);
+    if (this.#cells.there) this.#drawThumbs();
+    else if (!this.#pinned) this.#showPreview();
     else this.#drawThumbs();
   }
 
@@ -56,13 +65,15 @@ export class Output {
     const place = this.#first + saved.index;
     const known = this.#images.has(place);
     this.#images.set(place, { ...saved, job: this.#job });
-    if (!known && !this.#pinned) this.show(place);
+    if (!saved.sheet) this.#cells.add(saved.index, this.#address(this.#images.get(place)));
+    if (!known && !this.#pinned && (saved.sheet || !this.#cells.there)) this.show(place);
     else this.#drawThumbs();
   }
 
   /** The job has ended: no more preview. */
   end() {
     this.#preview = "";
+    if (!this.current && this.#cells.there) return this.#drawThumbs();
     if (!this.current && this.#images.size) this.show(Math.max(...this.#images.keys()));
     else if (!this.current) this.clear();
     this.#drawThumbs();
@@ -105,6 +116,22 @@ export class Output {
     picture.alt = words;
     action("zoom", this.#panel).hidden = false;
     one("[data-stage]", this.#panel).dataset.state = state;
+    this.#cells.hide();
+    action("cells", this.#panel).hidden = !this.#cells.there;
+  }
+
+  // The way back from one cell to the whole grid.
+  #wireCells() {
+    const back = make("button", { type: "button", className: "tool to-cells", textContent: "Grid", hidden: true });
+    back.dataset.action = "cells";
+    back.addEventListener("click", () => {
+      this.#shown = null;
+      this.#pinned = false;
+      this.#cells.show();
+      one("[data-facts]", this.#panel).hidden = true;
+      this.#drawThumbs();
+    });
+    one("[data-stage]", this.#panel).append(back);
   }
 
   #address(image) {
