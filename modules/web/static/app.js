@@ -3,6 +3,7 @@
 import { one, openTab, panel } from "./dom.js";
 import { Form } from "./fields.js";
 import { wireHires } from "./hires.js";
+import { Img2imgTab } from "./img2img.js";
 import { wireKeys } from "./keys.js";
 import { remember } from "./memory.js";
 import { wireMore } from "./more.js";
@@ -18,18 +19,21 @@ async function start() {
   const models = new ModelBar(new Form(bar), bar);
   const listed = models.load();
   const txt2img = opened("txt2img", models, listed, makeTxt2img);
+  const img2img = opened("img2img", models, listed, (root, output) => new Img2imgTab(root, output, models));
   const pnginfo = panel("pnginfo").then((root) => new PngInfo(root, useAgain));
-  wireReceivers(txt2img, pnginfo);
+  wireReceivers(txt2img, img2img, pnginfo);
   wireMore((name, build) => opened(name, models, listed, build));
   wireKeys(() => tabs.find((tab) => tab.isInSight)?.runner ?? null);
   watchEngine(bar, (state, restarted) => tabs.forEach(({ panel }) => idleWords(panel, state, restarted)));
 
   // A picture's settings go to the tab that can draw it again.
   async function useAgain(reading) {
-    (await txt2img).use(reading);
+    const again = reading.request?.image ? "img2img" : "txt2img";
+    openTab(`tab-${again}`); // Gradio draws it when it is opened
+    (await (again === "img2img" ? img2img : txt2img)).use(reading);
   }
 
-  txt2img.then((tab) => tab.wireSending(useAgain));
+  for (const tab of [txt2img, img2img]) tab.then((drawn) => drawn.wireSending(useAgain));
   await remember(models.form, "models", ["checkpoint"]);
   await txt2img;
   document.documentElement.dataset.webui = "ready"; // tests and extensions wait for this
@@ -54,9 +58,15 @@ function makeTxt2img(root, output, models) {
 }
 
 /** What becomes of pictures that are sent to a tab: see send.js. */
-function wireReceivers(txt2img, pnginfo) {
+function wireReceivers(txt2img, img2img, pnginfo) {
   const words = ({ request }) => request && withoutParts(request);
   receive("txt2img", async ({ reading }) => (await txt2img).use(reading, words(reading)));
+  for (const [name, mode] of Object.entries({ img2img: "img2img", inpaint: "Inpaint" })) {
+    receive(name, async ({ blob, reading }) => {
+      openTab("tab-img2img");
+      await (await img2img).take(blob, mode, words(reading));
+    });
+  }
   receive("pnginfo", async ({ blob }) => {
     openTab("tab-pnginfo");
     (await pnginfo).read(blob);

@@ -8,7 +8,7 @@ import { remember } from "./memory.js";
 import { Output } from "./output.js";
 import { Runner } from "./run.js";
 import { wireSends } from "./send.js";
-import { readPicture } from "./pnginfo.js";
+import { readPicture } from "./reading.js";
 import { Source } from "./source.js";
 
 /** A job's pictures have sizes of their own, and their count is that of the pictures that went in. */
@@ -62,9 +62,9 @@ export class ExtrasTab {
     if (!this.source.count) throw new Refused("Choose a picture to work on first.");
     const values = this.form.values();
     if (!does(values)) throw new Refused("Nothing is chosen that would change the picture: choose an upscaler.", "upscaler_1");
-    const kept = await this.source.keep((done, count) => this.#say(`Sending picture ${done + 1} of ${count}`));
+    const { pictures, names, texts } = await this.source.keep((done, count) => this.#say(`Sending picture ${done + 1} of ${count}`));
     this.#say("");
-    return { kind: "extras", ...values, ...kept };
+    return { kind: "extras", ...values, pictures, names, texts };
   }
 
   // Fields that have no effect now step back.

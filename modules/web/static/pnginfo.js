@@ -1,21 +1,18 @@
 // PNG Info: read the text in a picture, and send it to txt2img.
 
-import { call } from "./api.js";
 import { action, copy, flash, one, say } from "./dom.js";
 import { showInfotext } from "./infotext.js";
-
-/** Ask the server what a picture (a Blob) or a pasted text says: {text, request, notices, source}. */
-export function readPicture(blob, name = "picture.png") {
-  const body = new FormData();
-  body.append("file", blob, name);
-  return call("POST", "png-info", body);
-}
+import { readPicture } from "./reading.js";
+import { wireSends } from "./send.js";
 
 export class PngInfo {
   #panel;
   #reading = null;
 
-  constructor(panel, send) {
+  #blob = null;
+
+  /** `again(reading)` draws what was read once more. */
+  constructor(panel, again) {
     this.#panel = panel;
     const drop = one("[data-drop]", panel);
     const file = one("#pnginfo-file", panel);
@@ -24,7 +21,9 @@ export class PngInfo {
     drop.addEventListener("dragleave", (event) => this.#over(event, false));
     drop.addEventListener("drop", (event) => this.#dropped(event));
     document.addEventListener("paste", (event) => this.#pasted(event));
-    action("send-txt2img", panel).addEventListener("click", () => send(this.#reading));
+    action("again", panel).addEventListener("click", () => again(this.#reading));
+    const refused = (error) => say(one("[data-pnginfo-problem]", panel), error.message);
+    wireSends(panel, () => ({ blob: this.#blob, reading: this.#reading }), refused);
     action("copy-pnginfo", panel).addEventListener("click", async (event) => {
       const button = event.currentTarget;
       flash(button, (await copy(this.#reading.text)) ? "Copied" : "Not allowed");
@@ -49,6 +48,7 @@ export class PngInfo {
 
   /** Show a picture and its text. */
   async read(blob) {
+    this.#blob = blob;
     this.#picture(blob);
     this.#show(null, "");
     try {
@@ -73,9 +73,10 @@ export class PngInfo {
     say(one("[data-pnginfo-problem]", this.#panel), problem);
     say(one("[data-pnginfo-empty]", this.#panel), reading && !text ? "This picture carries no parameters." : "");
     one("[data-pnginfo-result]", this.#panel).hidden = !text;
+    one("[data-pnginfo-sends]", this.#panel).hidden = !reading;
     if (!text) return;
     showInfotext(one("[data-pnginfo-text]", this.#panel), text);
-    action("send-txt2img", this.#panel).disabled = !reading.request;
+    action("again", this.#panel).disabled = !reading.request;
     say(one("[data-pnginfo-source]", this.#panel), reading.notices.join(" "));
   }
 }

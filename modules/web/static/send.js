@@ -2,7 +2,7 @@
 
 import { Refused } from "./api.js";
 import { all } from "./dom.js";
-import { readPicture } from "./pnginfo.js";
+import { readPicture } from "./reading.js";
 
 const receivers = new Map();
 
@@ -37,6 +37,11 @@ export function wireSends(root, parcel, refused) {
 
 /** A request without its parts: what fits every tab that draws. */
 export function withoutParts(request) {
-  const { image, inpaint, soft_inpaint, hires, refiner, ...common } = request;
+  const { image, inpaint, soft_inpaint, hires, refiner, ...common } = tidy(request);
   return common;
+}
+
+/** A request without numbers that were drawn but did nothing. */
+export function tidy(request) {
+  return request.subseed_strength ? request : { ...request, subseed: -1 };
 }

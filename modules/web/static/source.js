@@ -2,7 +2,7 @@
 
 import { action, all, make, one } from "./dom.js";
 import { keepPicture } from "./inputs.js";
-import { readPicture } from "./pnginfo.js";
+import { readPicture } from "./reading.js";
 
 const PICTURE = /\.(png|jpe?g|webp|bmp|gif|avif|tiff?)$/i;
 const SHOWN = 24;
@@ -55,7 +55,7 @@ export class Source {
     one("[data-source-pictures]", this.#element).replaceChildren(...shown);
     const words = [count === 1 ? (this.#files[0].name ?? "One picture") : `${count} pictures`];
     if (left) words.push(`${left} other files left out`);
-    one("[data-source-words]", this.#element).textContent = count ? words.join(" · ") : left ? "There is no picture among these files" : "Drop pictures here, or paste one";
+    one("[data-source-words]", this.#element).textContent = count ? words.join(" · ") : left ? "There is no picture among these files" : this.#element.dataset.call;
   }
 
   #over(event, inside) {
@@ -77,19 +77,20 @@ export class Source {
     if (files.length && this.#element.offsetParent) this.use(files);
   }
 
-  /** Keep all on the server: {pictures, names, texts}. `told(done, all)` hears how far it is. Throws `Refused`. */
+  /** Keep all on the server: {pictures, names, texts, readings}. `told(done, all)` hears how far it is. Throws `Refused`. */
   async keep(told) {
-    const found = { pictures: [], names: [], texts: [] };
+    const found = { pictures: [], names: [], texts: [], readings: [] };
     for (const [index, file] of this.#files.entries()) {
       if (this.count > 1) told(index, this.count);
       if (!this.#kept.has(file)) {
-        const [picture, { text }] = await Promise.all([keepPicture(file), readPicture(file).catch(() => ({ text: "" }))]);
-        this.#kept.set(file, { picture, text });
+        const [picture, reading] = await Promise.all([keepPicture(file), readPicture(file).catch(() => null)]);
+        this.#kept.set(file, { picture, reading });
       }
-      const { picture, text } = this.#kept.get(file);
+      const { picture, reading } = this.#kept.get(file);
       found.pictures.push(picture);
       found.names.push(file.name ?? "picture.png");
-      found.texts.push(text ?? "");
+      found.texts.push(reading?.text ?? "");
+      found.readings.push(reading);
     }
     return found;
   }

@@ -7,10 +7,11 @@ import { seedOf } from "./infotext.js";
 import { fillListsIn } from "./lists.js";
 import { remember } from "./memory.js";
 import { Output } from "./output.js";
-import { readPicture } from "./pnginfo.js";
+import { readPicture } from "./reading.js";
 import { wirePrompts } from "./prompt.js";
 import { Runner } from "./run.js";
-import { wireSends } from "./send.js";
+import { tidy, wireSends } from "./send.js";
+import { Scripts, baseOf } from "./scripts.js";
 import { Styles } from "./styles.js";
 import { followNativeSize, wireSizeHint } from "./topbar.js";
 
@@ -26,8 +27,15 @@ export class DrawTab {
     this.styles = new Styles(this.form, root);
     this.output = new Output(panel);
     const run = one("[data-run]", root);
-    const parts = { form: this.form, output: this.output, panel, run, mine, order: () => order(this.form) };
-    this.runner = new Runner(parts);
+    this.scripts = new Scripts(this.form, root);
+    this.runner = new Runner({
+      form: this.form,
+      output: this.output,
+      panel,
+      run,
+      mine: (job) => mine({ ...job, request: baseOf(job.request) }),
+      order: async () => [await order(this.form)].flat().map((request) => this.scripts.order(request)),
+    });
     fillListsIn(root);
     showChanges(this.form, root);
     followNativeSize(this.form, models);
@@ -54,7 +62,7 @@ export class DrawTab {
   /** Fill the form with a picture's request, and come into sight. */
   use({ request, notices }, chosen = request) {
     if (!request) throw new Refused("This picture carries no parameters.");
-    this.form.fill(chosen);
+    this.form.fill(tidy(chosen));
     this.say(notices.join(" "));
     openTab(`tab-${this.name}`);
   }

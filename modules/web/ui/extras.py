@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from modules.schema.extras import ExtrasRequest
 from modules.schema.knob import knobs
-from modules.web.ui.form import button, fields
-from modules.web.ui.icons import svg
+from modules.web.ui.form import fields
+from modules.web.ui.source import source
 from modules.web.ui.tab import run_bar, workspace
 
 KNOBS = knobs(ExtrasRequest)
@@ -15,29 +15,7 @@ _TILES = ("tile", "tile_overlap")
 
 def build() -> None:
     """Add the tab's content to the Blocks being built."""
-    workspace(_FORM, f"{_source()}{run_bar()}{_upscale()}<div class='sections'>{_tiles()}{_faces()}</div>")
-
-
-def _source() -> str:
-    """Where pictures come from: dropped, chosen, pasted, a folder of this computer, or sent from another tab."""
-    choosers = _chooser("files", "Choose pictures", "picture", 'multiple accept="image/*"')
-    choosers += _chooser("folder", "Choose a folder", "folder", "webkitdirectory")
-    return (
-        '<div class="source" data-source data-state="empty">'
-        '<div class="source-pictures" data-source-pictures></div>'
-        '<div class="source-call">'
-        '<span class="source-words" data-source-words>Drop pictures here, or paste one</span>'
-        f'<span class="source-tools">{choosers}'
-        f"{button('clear-source', 'Take these away', 'clear', text=True)}</span></div></div>"
-    )
-
-
-def _chooser(name: str, words: str, icon: str, attributes: str) -> str:
-    """A file input that looks like the other buttons."""
-    return (
-        f'<label class="tool wide chooser">{svg(icon)}<span>{words}</span>'
-        f'<input type="file" id="extras-{name}" data-choose="{name}" {attributes} aria-label="{words}"></label>'
-    )
+    workspace(_FORM, f"{source(_FORM)}{run_bar()}{_upscale()}<div class='sections'>{_tiles()}{_faces()}</div>")
 
 
 def _upscale() -> str:

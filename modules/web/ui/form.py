@@ -45,7 +45,7 @@ _LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "checkpoint_c": ("checkpoints", ("",)),
     "merge-vae": ("vae_files", ("None",)),
 }
-_LONG_TEXTS = ("prompt", "negative_prompt")
+_LONG_TEXTS = ("prompt", "negative_prompt", "text")
 
 
 def field(
@@ -66,15 +66,42 @@ def field(
     path = f"{part}.{knob.name}" if part else knob.name
     name = f"{form}-{path.replace('.', '-')}"
     control = _control(knob, path, name, slider)
+    attributes = _local(part) + _optional(knob)
     shown = f'<p class="help" id="{name}-help">{escape(knob.help)}</p>'
     hidden = f'<span class="unseen" id="{name}-help">{escape(knob.help)}</span>'
     classes = "field toggle" if knob.kind is bool else "field"
     return (
-        f'<div class="{classes}" data-knob="{path}" data-kind="{knob.kind.__name__}"{_optional(knob)} '
+        f'<div class="{classes}" data-knob="{path}" data-kind="{knob.kind.__name__}"{attributes} '
         f'data-default="{escape(json.dumps(knob.default))}" data-label="{escape(knob.label)}">'
         f'<label for="{name}" title="{escape(knob.help)} Double click: {escape(_default_text(knob))}.">'
         f"{escape(knob.label)}{_unit(knob)}</label>"
         f'<div class="control">{control}{extra}</div>{shown if help_line else hidden}</div>'
+    )
+
+
+def choice(knob: Knob, *, form: str, part: str = "") -> str:
+    """The choices of a knob side by side, as radio buttons."""
+    path = f"{part}.{knob.name}" if part else knob.name
+    name = f"{form}-{path.replace('.', '-')}"
+    options = "".join(
+        f'<label class="option"><input type="radio" name="{name}" value="{escape(value)}" autocomplete="off">'
+        f"<span>{escape(value)}</span></label>"
+        for value in knob.choices or ()
+    )
+    return (
+        f'<fieldset class="choice" data-knob="{path}" data-kind="choice"{_local(part)} '
+        f'data-default="{escape(json.dumps(knob.default))}" data-label="{escape(knob.label)}">'
+        f'<legend class="unseen">{escape(knob.label)}</legend>{options}</fieldset>'
+    )
+
+
+def hidden_field(knob: Knob, *, form: str, part: str) -> str:
+    """A value that is kept with the form but not shown."""
+    name = f"{form}-{part}-{knob.name}"
+    return (
+        f'<div hidden data-knob="{part}.{knob.name}" data-kind="str"{_local(part)} data-default=\'""\' '
+        f'data-label="{escape(knob.label)}"><label for="{name}">{escape(knob.label)}</label>'
+        f'<input type="hidden" id="{name}"></div>'
     )
 
 
@@ -96,13 +123,10 @@ def section(name: str, *, form: str = "txt2img", leave_out: Iterable[str] = ()) 
 def part_fields(
     part: str, *, form: str, only: Iterable[str] = (), leave_out: Iterable[str] = (), help_line: bool = True
 ) -> str:
-    """The widgets of a part's knobs: those named in `only`, else all but `leave_out` and the hidden ones."""
-    skipped, wanted = set(leave_out), set(only)
-    inside = [
-        knob
-        for name, knob in PART_KNOBS[part].items()
-        if (name in wanted if wanted else not knob.hidden and name not in skipped)
-    ]
+    """The widgets of a part's knobs: those of `only` in its order, else all but `leave_out` and the hidden ones."""
+    known, skipped = PART_KNOBS[part], set(leave_out)
+    rest = (knob for name, knob in known.items() if not knob.hidden and name not in skipped)
+    inside = [known[name] for name in only] or rest
     return fields(inside, form=form, part=part, help_line=help_line)
 
 
@@ -183,6 +207,11 @@ def _attribute(name: str, value: float | None) -> str:
 
 def _optional(knob: Knob) -> str:
     return " data-optional" if knob.optional else ""
+
+
+def _local(part: str) -> str:
+    """Fields of the page's own state are kept, but are no part of a request."""
+    return "" if not part or part in PARTS else " data-local"
 
 
 def _unit(knob: Knob) -> str:

@@ -5,20 +5,13 @@ from __future__ import annotations
 from modules.web.ui.form import button
 from modules.web.ui.icons import svg
 
-# Where a finished picture can go, by the name of the tab that draws it: action, words, icon.
-_SENDS: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "txt2img": (
-        ("hires", "Hires fix", "hires"),
-        ("to-img2img", "img2img", "send"),
-        ("to-inpaint", "Inpaint", "brush"),
-    ),
-    "img2img": (
-        ("to-txt2img", "txt2img", "send"),
-        ("to-img2img", "img2img", "recycle"),
-        ("to-inpaint", "Inpaint", "brush"),
-    ),
+# Where a finished picture can go, by the name of the tab that draws it: the receiver (static/send.js) and its label.
+_SENDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "txt2img": (("img2img", "img2img"), ("inpaint", "Inpaint")),
+    "img2img": (("txt2img", "txt2img"), ("img2img", "img2img"), ("inpaint", "Inpaint")),
+    "extras": (("img2img", "img2img"), ("inpaint", "Inpaint")),
 }
-_EVERYWHERE = (("to-extras", "Extras", "picture"), ("to-pnginfo", "PNG Info", "info"))
+_EVERYWHERE = (("extras", "Extras"), ("pnginfo", "PNG Info"))
 
 
 def output_panel(form: str = "txt2img") -> str:
@@ -57,16 +50,31 @@ def progress() -> str:
 
 
 def _facts(form: str) -> str:
-    sends = "".join(button(*send, text=True) for send in (*_SENDS.get(form, ()), *_EVERYWHERE))
     actions = (
         '<a class="tool wide" data-action="save" download aria-label="Save this picture" title="Save this picture">'
         f"{svg('save')}<span>Save</span></a>"
-        f"{button('copy', 'Copy text', 'copy', text=True)}"
-        f"{button('reuse', 'Use its settings', 'recycle', text=True)}"
-        f"{sends}"
+        f"{button('copy', 'Copy text', 'copy', text=True)}{_of_drawing(form)}"
     )
     return (
         f'<div class="facts" data-facts hidden><div class="actions">{actions}</div>'
+        f"{send_row((*_SENDS.get(form, ()), *_EVERYWHERE))}"
         f'<div class="path">{button("folder", "Open the folder", "folder")}<span data-path></span></div>'
         '<div class="infotext" data-infotext tabindex="0" role="group" aria-label="Text of the picture"></div></div>'
     )
+
+
+def _of_drawing(form: str) -> str:
+    """What only tabs that draw can do with a picture."""
+    again = button("reuse", "Use its settings", "recycle", text=True) if form in ("txt2img", "img2img") else ""
+    hires = button("hires", "Hires fix", "hires", text=True) if form == "txt2img" else ""
+    return again + hires
+
+
+def send_row(receivers: tuple[tuple[str, str], ...]) -> str:
+    """Buttons that send the picture and its parameters to other tabs; wired by `static/send.js`."""
+    buttons = "".join(
+        f'<button type="button" class="tool wide" data-action="to-{name}" title="Send picture and parameters to '
+        f'{label}"><span>{label}</span></button>'
+        for name, label in receivers
+    )
+    return f'<div class="sends"><span>Send to</span>{buttons}</div>'

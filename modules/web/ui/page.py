@@ -18,14 +18,28 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from modules.schema.settings import Settings
-from modules.web.ui import cards, extras, merger, pnginfo, topbar, txt2img
+from modules.web.ui import cards, extras, img2img, merger, pnginfo, topbar, txt2img
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 STATIC_ROUTE = "/static/webui"
-STYLES = ("base", "controls", "form", "prompt", "output", "pnginfo", "cards", "extras", "merger", "small")
+STYLES = (
+    "base",
+    "controls",
+    "form",
+    "prompt",
+    "output",
+    "canvas",
+    "pnginfo",
+    "cards",
+    "extras",
+    "merger",
+    "scripts",
+    "small",
+)
 
 TABS: dict[str, Callable[[], None]] = {
     "txt2img": txt2img.build,
+    "img2img": img2img.build,
     "Extras": extras.build,
     "PNG Info": pnginfo.build,
     "Checkpoint Merger": merger.build,

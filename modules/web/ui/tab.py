@@ -7,6 +7,7 @@ import gradio as gr
 from modules.web.ui.form import KNOBS, SECTIONS, button, field, fields, section
 from modules.web.ui.icons import svg
 from modules.web.ui.output import output_panel
+from modules.web.ui.scripts import scripts
 
 _ON_TOP = ("checkpoint", "vae", "clip_skip")
 
@@ -50,10 +51,10 @@ def often(form: str, size_tools: str = "") -> str:
 
 
 def sometimes(form: str, parts: str = "") -> str:
-    """The accordions: `parts` (those of the request's parts), then one a section of the request's own knobs."""
+    """The accordions: `parts` (those of the request's parts), then one a section of its own knobs, scripts."""
     sections = "".join(section(name, form=form, leave_out=_ON_TOP) for name in SECTIONS)
     reset = (
         f'<button type="button" class="quiet" data-action="reset">{svg("reset")}'
         "<span>Reset everything but the prompts</span></button>"
     )
-    return f'<div class="sections">{parts}{sections}</div>{reset}'
+    return f'<div class="sections">{parts}{sections}{scripts(form)}</div>{reset}'

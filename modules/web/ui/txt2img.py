@@ -7,7 +7,11 @@ from modules.web.ui.prompt import prompts
 from modules.web.ui.tab import often, run_bar, sometimes, workspace
 
 _FORM = "txt2img"
-_HIRES_WORDS = ("prompt", "negative_prompt")
+# Most used first, three in a row; what is not named comes last.
+_HIRES_ORDER = (
+    *("upscaler", "denoising_strength", "steps", "scale", "width", "height", "checkpoint", "sampler", "scheduler"),
+    *("cfg_scale", "prompt", "negative_prompt"),
+)
 
 
 def build() -> None:
@@ -20,6 +24,6 @@ def build() -> None:
 def _hires() -> str:
     return (
         '<p class="hint" data-hires-size role="status"></p>'
-        f'<div class="grid">{part_fields("hires", form=_FORM, leave_out=_HIRES_WORDS)}</div>'
-        f'<div class="grid words">{part_fields("hires", form=_FORM, only=_HIRES_WORDS)}</div>'
+        f'<div class="grid">{part_fields("hires", form=_FORM, only=_HIRES_ORDER)}'
+        f"{part_fields('hires', form=_FORM, leave_out=_HIRES_ORDER)}</div>"
     )

@@ -35,13 +35,18 @@ def _form(name: str) -> str:
     return found[0]
 
 
-@pytest.mark.parametrize(("form", "parts"), [("txt2img", ["hires", "refiner"])])
+@pytest.mark.parametrize(
+    ("form", "parts"),
+    [("txt2img", ["hires", "refiner"]), ("img2img", ["image", "inpaint", "soft_inpaint", "refiner"])],
+)
 def test_every_parameter_has_exactly_one_widget(form: str, parts: list[str]) -> None:
     on_top = {"checkpoint", "vae", "clip_skip"}
     found = re.findall(r'data-knob="([\w.]+)" data-kind="\w+"(?! data-(?:part|local))', _form(form))
     wanted = [name for name, knob in KNOBS.items() if not knob.hidden and name not in on_top]
     assert sorted(found) == sorted([*wanted, *(name for part in parts for name in _names(part))])
-    assert sorted(re.findall(r'data-knob="(\w+)" data-kind="bool" data-part', _form(form))) == sorted(parts)
+    assert sorted(re.findall(r'data-knob="(\w+)" data-kind="bool" data-part', _form(form))) == sorted(
+        set(parts) - {"image", "inpaint"}
+    )
 
 
 def test_the_models_are_in_the_top_bar_alone() -> None:
