@@ -1,10 +1,11 @@
-"""The command line: `serve` (the page and the API) and `txt2img` (one job without a browser).
+"""The command line: `serve` (the page and the API), and jobs without a browser: `txt2img`, `extras` and `merge`.
 
 A user's mistake is one sentence on stderr and exit code 2; results alone go to stdout.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import ipaddress
 import logging
@@ -15,19 +16,30 @@ import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from modules.bootstrap import NO_CALLS_HOME
-from modules.flags import checked, read_settings, serve_flags, translate, txt2img_flags
+from modules.flags import (
+    checked,
+    extras_flags,
+    merge_flags,
+    read_settings,
+    serve_flags,
+    translate,
+    txt2img_flags,
+)
 from modules.schema.errors import BadRequest, UserError
 from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, ImageSaved, Notice, Progress
+from modules.schema.extras import ExtrasRequest
 from modules.schema.knob import knobs
+from modules.schema.merge import MergeMethod, MergeRequest
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Settings
 from modules.service.app import App
+from modules.service.inputs import pictures_at
 from modules.service.jobs import Job
 
-COMMANDS = ("serve", "txt2img")
+COMMANDS = ("serve", "txt2img", "merge", "extras")
 OWNER = "command line"
 FAILED = 1
 REFUSED = 2
@@ -37,10 +49,11 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str], program: Path) -> int:
     """Do what the arguments say; `program` is the folder of webui.py. Returns the exit code."""
     os.environ.update(NO_CALLS_HOME)
-    named = bool(arguments) and arguments[0] in COMMANDS
-    rest = list(arguments[1:] if named else arguments)
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    rest = list(arguments[1:] if command else arguments)
+    run = {"txt2img": _txt2img, "merge": _merge, "extras": _extras}.get(command, _serve)
     try:
-        return _txt2img(rest, program) if named and arguments[0] == "txt2img" else _serve(rest, program)
+        return run(rest, program)
     except UserError as error:
         _say(str(error))
         return REFUSED
@@ -121,19 +134,11 @@ def _txt2img(arguments: list[str], program: Path) -> int:
     asked = {name: given.pop(name) for name in (*knobs(GenerationRequest), "styles") if name in given}
     request = checked(GenerationRequest, asked)
     names = None if output is None else OutputNames(Path(output), request.image_count)
-    values, needless = translate({"log_level": "warning", **given})
-    settings, notices = read_settings(values, program)
-    _start_log(settings.log_level)
-    _say(*needless, *notices)
-    app = App.start(settings.replace(previews=False), program)
-    try:
-        _say(*app.notices)
+    with _app(given, program) as app:
         if not {"width", "height"} & set(asked):
             request = _at_native_size(app, request)
         job = app.submit(request, OWNER, save=False if names else None)
         return _Watch(app, job, names, ProgressBar(sys.stderr)).run()
-    finally:
-        app.close()
 
 
 def _at_native_size(app: App, request: GenerationRequest) -> GenerationRequest:
@@ -143,6 +148,56 @@ def _at_native_size(app: App, request: GenerationRequest) -> GenerationRequest:
         return request
     width, height = entry.native_size
     return request.replace(width=width, height=height)
+
+
+def _merge(arguments: list[str], program: Path) -> int:
+    given = merge_flags().read(arguments)
+    names: list[str] = given.pop("checkpoints")
+    asked = {name: given.pop(name) for name in knobs(MergeRequest) if name in given}
+    if len(names) not in _METHODS:
+        raise BadRequest(f"{len(names)} checkpoints were named; one, two or three can be merged.", "checkpoints")
+    asked.setdefault("method", _METHODS[len(names)])
+    asked |= dict(zip(("checkpoint_a", "checkpoint_b", "checkpoint_c"), names, strict=False))
+    request = checked(MergeRequest, asked)
+    with _app(given, program) as app:
+        job = app.submit(request, OWNER)
+        code = _Watch(app, job, None, ProgressBar(sys.stderr)).run()
+        if code == 0 and isinstance(job.request, MergeRequest):
+            print(app.folders.checkpoints[0] / f"{job.request.name}.safetensors", flush=True)
+        return code
+
+
+_METHODS: dict[int, MergeMethod] = {1: "No interpolation", 2: "Weighted sum", 3: "Add difference"}
+
+
+def _extras(arguments: list[str], program: Path) -> int:
+    given = extras_flags().read(arguments)
+    files = [file for word in given.pop("pictures") for file in pictures_at(Path(word))]
+    asked = {name: given.pop(name) for name in knobs(ExtrasRequest) if name in given}
+    request = checked(ExtrasRequest, asked)
+    with _app(given, program) as app:
+        kept = [app.inputs.add_file(file) for file in files]
+        request = request.replace(
+            pictures=tuple(name for name, _ in kept),
+            texts=tuple(text for _, text in kept),
+            names=tuple(file.name for file in files),
+        )
+        return _Watch(app, app.submit(request, OWNER), None, ProgressBar(sys.stderr)).run()
+
+
+@contextlib.contextmanager
+def _app(given: dict[str, Any], program: Path) -> Iterator[App]:
+    """The program without a page, with the settings of a command."""
+    values, needless = translate({"log_level": "warning", **given})
+    settings, notices = read_settings(values, program)
+    _start_log(settings.log_level)
+    _say(*needless, *notices)
+    app = App.start(settings.replace(previews=False), program)
+    try:
+        _say(*app.notices)
+        yield app
+    finally:
+        app.close()
 
 
 class OutputNames:

@@ -16,7 +16,9 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from modules.schema.errors import BadRequest, SetupError, UnknownName
+from modules.schema.extras import ExtrasRequest
 from modules.schema.knob import Knob, knobs
+from modules.schema.merge import MergeRequest
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Settings, folders
 
@@ -83,6 +85,29 @@ def txt2img_flags() -> Flags:
     _add_knobs(parser, [knob for knob in knobs(GenerationRequest).values() if knob.name != "prompt"])
     useful = [k for k in knobs(Settings).values() if k.section not in ("server", "preview") or k.name == "log_level"]
     _add_settings(parser, useful)
+    return parser
+
+
+def merge_flags() -> Flags:
+    """The checkpoints to merge, how, and where they are."""
+    parser = _flags("python webui.py merge", "Merge checkpoints into a new one: A, A and B, or A, B and C.")
+    parser.add_argument(
+        "checkpoints",
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="names or hashes of A, B and C; two are a weighted sum, three add the difference of B and C to A",
+    )
+    _add_knobs(parser, [knob for name, knob in knobs(MergeRequest).items() if not name.startswith("checkpoint_")])
+    _add_settings(parser, [knob for knob in knobs(Settings).values() if knob.section == "folders"])
+    return parser
+
+
+def extras_flags() -> Flags:
+    """The pictures to enlarge, and how."""
+    parser = _flags("python webui.py extras", "Enlarge pictures and restore faces in them; prints the files' names.")
+    parser.add_argument("pictures", nargs="+", metavar="FILE", help="pictures, or folders of them")
+    _add_knobs(parser, list(knobs(ExtrasRequest).values()))
+    _add_settings(parser, [knob for knob in knobs(Settings).values() if knob.section in ("folders", "engine")])
     return parser
 
 

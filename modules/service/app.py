@@ -87,6 +87,7 @@ class App:
             self._estimates,
             planner=self._planner,
             inputs=self.inputs.folder,
+            merged=self._refresh_checkpoints,
             make_worker=lambda on_event, on_death: Worker(
                 command,
                 folder=program,
@@ -305,6 +306,9 @@ class App:
         for name in picture_names(resolved):
             self.inputs.use(name)
         return resolved, model
+
+    def _refresh_checkpoints(self) -> None:
+        self.checkpoints.refresh()
 
     def _make_pictures(self) -> Pictures:
         plain = self.settings.replace(save_to_dirs=False, samples_filename_pattern="[seed]")

@@ -29,6 +29,7 @@ from modules.schema.events import (
     Preview,
     Progress,
 )
+from modules.schema.merge import MergeRequest
 from modules.service.course import Course
 from modules.service.estimates import Estimates
 from modules.service.jobs import DatabaseError, Job, Jobs, State
@@ -56,7 +57,7 @@ class _Delivery:
 class Dispatcher:
     """Runs waiting jobs one after another on `worker`.
 
-    `planner` tells what a job is made of, `inputs` is the folder of input pictures.
+    `planner` tells what a job is made of; `inputs` is the folder of input pictures; `merged` is told of new models.
     `preload` says which model to load while nothing waits. `retry_lost`: a job whose engine died runs once more.
     """
 
@@ -69,6 +70,7 @@ class Dispatcher:
         *,
         planner: Planner,
         inputs: Path,
+        merged: Callable[[], None],
         make_worker: Callable[[Callable[[str | None, Event], None], Callable[[Death], None]], Worker],
         preload: Callable[[], ModelRef | None],
         previews_per_second: float,
@@ -80,6 +82,7 @@ class Dispatcher:
         self._estimates = estimates
         self._planner = planner
         self._inputs = inputs
+        self._merged = merged
         self._preload = preload
         self._previews_per_second = previews_per_second
         self._retry_lost = retry_lost
@@ -284,6 +287,8 @@ class Dispatcher:
             self._jobs.end(job.id, state, ending.message if isinstance(ending, Failed) else "")
             if isinstance(ending, Finished):
                 self._estimates.learn(job, ending)
+            if isinstance(job.request, MergeRequest):
+                self._merged()
         except DatabaseError:
             log.exception("the end of job %s could not be stored", job.id)
         self._streams.of(job.id).publish(ending)

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import struct
 import time
 from pathlib import Path
@@ -18,12 +19,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from modules.schema.errors import BadRequest, NotFound, UserError
 from modules.service.outputs import write_atomically
+from modules.service.picture_text import read_picture_text
 
 MOST_PIXELS = 16384 * 16384 // 2
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
 _BROKEN = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, struct.error, EOFError)
 _MODES = {"1": "L", "L": "L", "LA": "RGBA", "PA": "RGBA", "RGBA": "RGBA", "I;16": "L"}
 _LEVEL = 1
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
 class InputPictures:
@@ -51,6 +54,16 @@ class InputPictures:
         except OSError as error:
             raise UserError(f"The picture could not be kept ({error.strerror}): make room on the disk.") from error
         return name
+
+    def add_file(self, path: Path) -> tuple[str, str]:
+        """Keep the picture in a file; returns its name and what it says of its making. Raises BadRequest."""
+        try:
+            data = path.read_bytes()
+            return self.add(data), picture_infotext(data)
+        except OSError as error:
+            raise BadRequest(f"{path} cannot be read ({error.strerror}).", "pictures") from None
+        except BadRequest as error:
+            raise BadRequest(f"{path}: {error}", "pictures") from None
 
     def path(self, name: str) -> Path:
         """The file of that name; raises NotFound."""
@@ -100,3 +113,28 @@ def picture_hash(picture: Image.Image) -> str:
     """SHA-256 of mode, size and pixels, in hex."""
     head = f"{picture.mode} {picture.width}x{picture.height} ".encode()
     return hashlib.sha256(head + picture.tobytes()).hexdigest()
+
+
+def picture_infotext(data: bytes) -> str:
+    """What a picture file says of its making; formats that hold no text have none."""
+    try:
+        return read_picture_text(data).infotext
+    except BadRequest:
+        return ""
+
+
+def pictures_at(path: Path) -> list[Path]:
+    """The picture files in a folder and below it, 2 before 10; a file is itself. Raises BadRequest for neither."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise BadRequest(f"There is no file or folder {path}.", "pictures")
+    found = [file for file in path.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file()]
+    if not found:
+        raise BadRequest(f"There is no picture in {path}.", "pictures")
+    return sorted(found, key=lambda file: [natural(part) for part in file.relative_to(path).parts])
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sorts numbers in names by their value."""
+    return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in re.split(r"(\d+)", name)]

@@ -9,14 +9,13 @@ from anyio import to_thread
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modules.schema.errors import BadRequest
 from modules.schema.events import Failed
 from modules.schema.extras import ExtrasRequest
 from modules.schema.parts import LATENT_UPSCALERS
 from modules.service.app import App
 from modules.service.finished import facts_text
+from modules.service.inputs import picture_infotext
 from modules.service.jobs import Job
-from modules.service.picture_text import read_picture_text
 from modules.web import follow
 from modules.web.api.pnginfo import decode_picture
 from modules.web.deps import Owner, TheApp
@@ -130,7 +129,7 @@ async def _run(app: App, body: ExtrasBody, files: list[FileData], owner: str) ->
 def _submit(app: App, body: ExtrasBody, files: list[FileData], owner: str) -> Job:
     pictures = [decode_picture(file.data) for file in files]
     names = tuple(app.inputs.add(data) for data in pictures)
-    texts = tuple(_text(data) for data in pictures)
+    texts = tuple(picture_infotext(data) for data in pictures)
     values: dict[str, Any] = {name: getattr(body, name) for name in _SAME}
     values |= {ours: getattr(body, theirs) for ours, theirs in _SPELLINGS.items()}
     values["resize_mode"] = "Scale to" if body.resize_mode == 1 else "Scale by"
@@ -139,14 +138,6 @@ def _submit(app: App, body: ExtrasBody, files: list[FileData], owner: str) -> Jo
     except ValidationError as error:
         raise bad_value(error, ExtrasRequest, _SPELLINGS) from None
     return app.submit(request, owner, save=False)
-
-
-def _text(data: bytes) -> str:
-    """What the picture says of its making; formats that hold no text have none."""
-    try:
-        return read_picture_text(data).infotext
-    except BadRequest:
-        return ""
 
 
 def _encoded(app: App, job: Job) -> list[str]:
