@@ -23,12 +23,11 @@ def build() -> None:
 
 def _markup() -> str:
     return (
-        f'<div class="merger"><form class="form" data-panel="{_FORM}" aria-label="Checkpoint Merger" novalidate>'
-        f"{_group('Models', _PARENTS)}{_group('Recipe', _RECIPE)}"
-        '<p class="recipe" data-recipe role="status"></p>'
-        f"{_group('Result', _RESULT)}"
-        f'{_run()}</form><section class="output merge-output" data-panel="{_FORM}-output" aria-label="Merge">'
-        f"{progress()}</section></div>"
+        f'<form class="merger form" data-panel="{_FORM}" aria-label="Checkpoint Merger" novalidate>'
+        f"<div>{_group('Models', _PARENTS)}{_group('Recipe', _RECIPE)}{_group('Result', _RESULT)}</div>"
+        f'<div class="merge-run"><p class="recipe" data-recipe role="status"></p>{_run()}'
+        f'<section class="output merge-output" data-panel="{_FORM}-output" aria-label="Merge">{progress()}</section>'
+        "</div></form>"
     )
 
 
