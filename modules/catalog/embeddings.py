@@ -15,7 +15,7 @@ from modules.catalog.embedding_pictures import ENDINGS as PICTURES
 from modules.catalog.embedding_pictures import read_picture, shapes_of
 from modules.catalog.hashes import Hashes
 from modules.catalog.headers import read_header
-from modules.catalog.listing import Found, walk
+from modules.catalog.listing import FolderWatch, Found, walk
 from modules.schema.errors import ModelFileError, UnknownName
 
 ENDINGS = (".pt", ".bin", ".safetensors", *PICTURES)
@@ -72,6 +72,7 @@ class EmbeddingCatalog:
         self._entries: tuple[EmbeddingEntry, ...] = ()
         self._by_word: dict[str, EmbeddingEntry] = {}
         self._version = 0
+        self._watch = FolderWatch(folders)
 
     @property
     def entries(self) -> list[EmbeddingEntry]:
@@ -91,6 +92,7 @@ class EmbeddingCatalog:
     def refresh(self) -> list[EmbeddingEntry]:
         """List the folders anew; only new or changed files are opened."""
         found = walk(self._folders, lambda name: name.endswith((*ENDINGS, *BESIDE)))
+        self._watch.walked(found)
         beside = Beside(found, self._cache)
         read: list[tuple[Path, Stamp, Facts]] = []
         entries: list[EmbeddingEntry] = []
@@ -111,6 +113,11 @@ class EmbeddingCatalog:
             self._entries = tuple(entries)
             self._by_word = {e.stem.casefold(): e for e in entries if e.problem is None}
         return entries
+
+    def refresh_if_changed(self) -> None:
+        """Refresh where files have come or gone; costs next to nothing otherwise."""
+        if self._watch.differs():
+            self.refresh()
 
     def find(self, word: str) -> EmbeddingEntry:
         """The usable embedding that answers to `word`, in any letter case; raises UnknownName with near names."""

@@ -83,6 +83,34 @@ def _entry(
         yield Found(Path(entry.path), name, Stamp.of(status))
 
 
+class FolderWatch:
+    """Tells cheaply whether files have come to or gone from some folders since they were last walked."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = tuple(folders)
+        self._seen: dict[Path, int | None] | None = None
+
+    def walked(self, found: Iterable[Found]) -> None:
+        """Remember the folders as they are, given what a walk has just found in them."""
+        inside = {item.path.parent for item in found}
+        above = {parent for folder in inside for parent in folder.parents if self._holds(parent)}
+        self._seen = {folder: _changed_at(folder) for folder in (*self._folders, *inside, *above)}
+
+    def differs(self) -> bool:
+        """Whether any folder has changed, or they were never walked. Files that changed in place are not seen."""
+        return self._seen is None or any(_changed_at(folder) != time for folder, time in self._seen.items())
+
+    def _holds(self, folder: Path) -> bool:
+        return any(folder.is_relative_to(root) for root in self._folders)
+
+
+def _changed_at(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def folder_files(folder: Path) -> list[Path]:
     """All files of a diffusers folder, in a fixed order."""
     return sorted(Path(base) / name for base, _, names in os.walk(folder) for name in names)

@@ -16,7 +16,7 @@ from modules.catalog.beside import Beside, Note
 from modules.catalog.cache import Facts, FileCache, Stamp
 from modules.catalog.hashes import Hashes
 from modules.catalog.headers import Header, read_header
-from modules.catalog.listing import Found, walk
+from modules.catalog.listing import FolderWatch, Found, walk
 from modules.catalog.network_facts import lora_facts
 from modules.schema.errors import ModelFileError, UnknownName
 
@@ -68,6 +68,7 @@ class NetworkCatalog:
         self._lock = threading.Lock()
         self._entries: tuple[NetworkEntry, ...] = ()
         self._names: dict[Kind, _Names] = {}
+        self._watches = {kind: FolderWatch(where) for kind, where in folders.items()}
 
     @property
     def entries(self) -> list[NetworkEntry]:
@@ -84,6 +85,11 @@ class NetworkCatalog:
         with self._lock:
             self._entries, self._names = tuple(entries), names
         return entries
+
+    def refresh_if_changed(self) -> None:
+        """Refresh where files have come or gone; costs next to nothing otherwise."""
+        if any(watch.differs() for watch in self._watches.values()):
+            self.refresh()
 
     def find(self, kind: Kind, name: str) -> NetworkEntry:
         """The network that a prompt's tag means: file name, path below its folder, or its maker's name for it.
@@ -114,6 +120,7 @@ class NetworkCatalog:
 
     def _list(self, kind: Kind, folders: tuple[Path, ...]) -> list[NetworkEntry]:
         found = walk(folders, lambda name: name.endswith((*ENDINGS[kind], *BESIDE)))
+        self._watches[kind].walked(found)
         beside = Beside(found, self._cache)
         read: list[tuple[Path, Stamp, Facts]] = []
         entries: list[NetworkEntry] = []

@@ -20,6 +20,9 @@ class Settings(Frozen):
     models_dir: str = knob("", "Models folder", "Empty is DATA/models.", section="folders")
     ckpt_dir: str = knob("", "Checkpoint folder", "A further folder of checkpoints.", section="folders")
     vae_dir: str = knob("", "VAE folder", "A further folder of VAE files.", section="folders")
+    lora_dir: str = knob("", "LoRA folder", "A further folder of LoRA files.", section="folders")
+    hypernetwork_dir: str = knob("", "Hypernetwork folder", "A further folder of hypernetworks.", section="folders")
+    embeddings_dir: str = knob("", "Embeddings folder", "Empty is DATA/embeddings.", section="folders")
     output_dir: str = knob("", "Outputs folder", "Empty is DATA/outputs.", section="folders")
     ckpt: str = knob("", "Checkpoint", "Checkpoint selected at the start; empty is the last used, else miniature.",
                      section="model")  # fmt: skip
@@ -70,6 +73,8 @@ class Folders(Frozen):
     checkpoints: tuple[Path, ...]
     vae: tuple[Path, ...]
     embeddings: Path
+    loras: tuple[Path, ...]
+    hypernetworks: tuple[Path, ...]
     outputs: Path
     state: Path
 
@@ -91,7 +96,10 @@ def folders(settings: Settings, program: Path) -> Folders:
         models=models,
         checkpoints=tuple(dict.fromkeys([models / "Stable-diffusion", *further(settings.ckpt_dir), embedded])),
         vae=(models / "VAE", *further(settings.vae_dir)),
-        embeddings=data / "embeddings",
+        embeddings=(further(settings.embeddings_dir) or [data / "embeddings"])[0],
+        # LyCORIS's own folder is where older set-ups keep LoRA's relatives.
+        loras=(models / "Lora", models / "LyCORIS", *further(settings.lora_dir)),
+        hypernetworks=(models / "hypernetworks", *further(settings.hypernetwork_dir)),
         outputs=Path(settings.output_dir).expanduser().resolve() if settings.output_dir else data / "outputs",
         state=data / "cache",
     )

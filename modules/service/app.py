@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
 
 from modules.catalog.checkpoints import CheckpointCatalog
+from modules.catalog.embeddings import EmbeddingCatalog
+from modules.catalog.networks import NetworkCatalog
 from modules.catalog.styles import StyleFile
 from modules.catalog.upscalers import UpscalerCatalog
 from modules.catalog.vae import VaeCatalog
 from modules.prompts.chunks import TokenCount
 from modules.prompts.prompt import count_prompt
-from modules.prompts.tokens import ClipTokenizer, load_tokenizer
 from modules.schema.engine import ModelRef
 from modules.schema.errors import NotFound, SetupError, UserError
 from modules.schema.events import EngineStatus, Event, Finished, Notice, Preview, Progress
@@ -33,6 +33,7 @@ from modules.service.facts import CatalogFacts
 from modules.service.inputs import InputPictures
 from modules.service.jobs import DatabaseError, Job, Jobs
 from modules.service.merging import MergeFinder
+from modules.service.named import Named
 from modules.service.outputs import Outputs
 from modules.service.pictures import Pictures
 from modules.service.planner import Planner, door_notices
@@ -59,11 +60,22 @@ class App:
         self.settings = settings
         self.folders = places
         self.notices: list[str] = []
-        for folder in (*places.checkpoints[:1], *places.vae[:1], places.outputs, places.state):
+        for folder in (
+            places.checkpoints[0],
+            places.vae[0],
+            places.embeddings,
+            places.loras[0],
+            places.outputs,
+            places.state,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
         self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
         self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
         self.upscalers = UpscalerCatalog(places.models)
+        self.embeddings = EmbeddingCatalog((places.embeddings,), places.state / "embeddings.sqlite")
+        folders = {"lora": places.loras, "hypernet": places.hypernetworks}
+        self.networks = NetworkCatalog(folders, places.state / "networks.sqlite")
+        self.named = Named(self.networks, self.embeddings)
         self.inputs = InputPictures(places.state / "inputs")
         self.styles = StyleFile(places.data / "styles.csv")
         self.refresh()
@@ -73,8 +85,6 @@ class App:
         self._temporary = places.state / f"temporary-{self._jobs.slot}"
         self._outputs = Outputs(places, settings)
         self._pictures = self._make_pictures()
-        self._tokenizer: ClipTokenizer | None = None
-        self._tokenizer_lock = threading.Lock()
         self._pruned = 0.0
         self._selected = self._first_selection()
         self._recover()
@@ -139,7 +149,7 @@ class App:
             job = self._jobs.add(resolved, model, owner, save=wanted, name=name)
         except DatabaseError as error:
             raise UserError(f"The job could not be put into the queue ({error}); is the disk full?") from error
-        for notice in door_notices(request, resolved):
+        for notice in door_notices(request, resolved, self.named):
             self._streams.of(job.id).publish(notice)
         self._dispatcher.submitted()
         return job
@@ -270,6 +280,8 @@ class App:
         self.checkpoints.refresh()
         self.vaes.refresh()
         self.upscalers.refresh()
+        self.embeddings.refresh()
+        self.networks.refresh()
 
     def count_tokens(
         self,
@@ -281,16 +293,14 @@ class App:
         comma_backtrack: int = 20,
     ) -> TokenCount:
         """Tokens of a prompt (its longest text over so many steps), the room in its chunks, where chunks begin."""
-        with self._tokenizer_lock:
-            if self._tokenizer is None:
-                self._tokenizer = load_tokenizer()
         return count_prompt(
             text,
-            self._tokenizer,
+            self.named.tokenizer(),
             negative=negative,
             steps=steps,
             emphasis=emphasis,
             comma_backtrack=comma_backtrack,
+            embeddings=self.named.words() if self.embeddings.vectors else None,
         )
 
     # Inside
@@ -305,7 +315,7 @@ class App:
         )
         for name in picture_names(resolved):
             self.inputs.use(name)
-        return resolved, model
+        return resolved, model.replace(named=self.named.files(resolved))
 
     def _refresh_checkpoints(self) -> None:
         self.checkpoints.refresh()
@@ -313,7 +323,7 @@ class App:
     def _make_pictures(self) -> Pictures:
         plain = self.settings.replace(save_to_dirs=False, samples_filename_pattern="[seed]")
         temporary = Outputs(self.folders.replace(outputs=self._temporary), plain)
-        facts = CatalogFacts(self.checkpoints, self.vaes)
+        facts = CatalogFacts(self.checkpoints, self.vaes, self.named.facts)
         return Pictures(self._jobs, self._outputs, temporary, self._temporary, facts)
 
     def _recover(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from modules.schema.errors import UserError
+from modules.schema.request import GenerationRequest
 from modules.service.jobs import Job
 from modules.service.resolve import CheckpointEntry, ModelEntry
 
@@ -23,11 +24,15 @@ class Hashed(Protocol):
 
 
 class CatalogFacts:
-    """Infotext facts of a job's checkpoint and VAE, hashes computed and cached by their catalogs."""
+    """Infotext facts of a job's checkpoint and VAE, hashes computed and cached by their catalogs, and of its
+    `networks`."""
 
-    def __init__(self, checkpoints: Hashed, vaes: Hashed) -> None:
+    def __init__(
+        self, checkpoints: Hashed, vaes: Hashed, networks: Callable[[GenerationRequest], dict[str, Any]]
+    ) -> None:
         self._checkpoints = checkpoints
         self._vaes = vaes
+        self._networks = networks
 
     def __call__(self, job: Job) -> dict[str, Any]:
         """Model hash and Model; VAE hash and VAE where a file of its own is used."""
@@ -43,6 +48,8 @@ class CatalogFacts:
             if vae_entry is not None:
                 facts |= _hash("VAE hash", self._vaes, vae_entry)
             facts["VAE"] = vae.name
+        if isinstance(job.request, GenerationRequest):
+            facts |= self._networks(job.request)
         return facts
 
 

@@ -15,6 +15,7 @@ from modules.schema.parts import LATENT_UPSCALERS
 from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.inputs import InputPictures
+from modules.service.named import Named
 from modules.service.plans import OnePart, Part, Plan, Program, ScriptPlan
 from modules.service.prompts import request_problems
 from modules.service.scripts.table import make_program, prepared
@@ -108,7 +109,7 @@ def _upscalers(request: GenerationRequest) -> list[str]:
     return [name for name in names if name not in LATENT_UPSCALERS]
 
 
-def door_notices(asked: AnyOrder, resolved: AnyOrder) -> list[Notice]:
+def door_notices(asked: AnyOrder, resolved: AnyOrder, named: Named) -> list[Notice]:
     """What was changed, or cannot be read, of what was asked for."""
     asked = asked.base if isinstance(asked, ScriptRequest) else asked
     resolved = resolved.base if isinstance(resolved, ScriptRequest) else resolved
@@ -117,4 +118,5 @@ def door_notices(asked: AnyOrder, resolved: AnyOrder) -> list[Notice]:
     size = f"{resolved.width}x{resolved.height}"
     rounded = (asked.width, asked.height) != (resolved.width, resolved.height)
     notices = [Notice(f"The size was rounded to {size}: sides are multiples of 8 pixels.")] if rounded else []
-    return [*notices, *(Notice(sentence, "warning") for sentence in request_problems(resolved))]
+    problems = (*request_problems(resolved), *named.problems(resolved))
+    return [*notices, *(Notice(sentence, "warning") for sentence in problems)]
