@@ -57,7 +57,8 @@ class Course:
                 self._pictures.flush()
             part = self._plan.part(index, self)
             self.first = first
-            self.part_job = replace(self.job, request=part.request, model=part.model)
+            save = self.job.save and self._plan.saves_cells
+            self.part_job = replace(self.job, request=part.request, model=part.model, save=save)
             return part
         return None
 
@@ -87,7 +88,9 @@ class Course:
             return []
         count = self.job.request.image_count
         made = self._plan.sheets(self)
-        return [sheet_file(sheet, count + n, self.infotext(sheet.part)) for n, sheet in enumerate(made)]
+        return [
+            sheet_file(sheet, count + n, self.infotext(sheet.part), kind=sheet.kind) for n, sheet in enumerate(made)
+        ]
 
     # What a script sees
 

@@ -151,7 +151,7 @@ class Pictures:
 
     def _save(self, job: Job, done: ImageDone, first: int) -> list[Event]:
         if isinstance(job.request, ExtrasRequest):
-            return self._save_file(job, extras_file(done, job.request))
+            return [_shifted(event, first) for event in self._save_file(job, extras_file(done, job.request))]
         return [_shifted(event, first) for event in self._save_drawn(job, done)]
 
     def _save_file(self, job: Job, file: FinishedFile) -> list[Event]:

@@ -45,21 +45,25 @@ class Results(Protocol):
 @dataclass(frozen=True)
 class Sheet:
     """A picture made of the job's pictures. `base` begins its file name; `part` is the one whose text it takes on,
-    followed by `facts`."""
+    followed by `facts`. `kind` is its folder."""
 
     picture: Image.Image
     base: str
     part: int = 0
     facts: dict[str, str] = field(default_factory=dict[str, str])
+    kind: str = "txt2img-grids"
 
 
 class Plan(Protocol):
-    """`sizes`: how many pictures each part draws. `in_order`: a part needs the pictures of those before it."""
+    """`sizes`: how many pictures each part draws. `in_order`: a part needs the pictures of those before it.
+    `saves_cells`: parts' pictures go to the outputs folder, not only what is made of them."""
 
     @property
     def sizes(self) -> Sequence[int]: ...
     @property
     def in_order(self) -> bool: ...
+    @property
+    def saves_cells(self) -> bool: ...
     def part(self, index: int, results: Results) -> Part: ...
     def sheets(self, results: Results) -> list[Sheet]: ...
 
@@ -70,6 +74,7 @@ class OnePart:
 
     only: Part
     in_order: bool = False
+    saves_cells: bool = True
 
     @property
     def sizes(self) -> Sequence[int]:
@@ -96,8 +101,10 @@ class Program(Protocol):
     def cells(self) -> int: ...
     @property
     def in_order(self) -> bool: ...
+    @property
+    def saves_cells(self) -> bool: ...
     def size(self, index: int) -> int: ...
-    def cell(self, index: int, results: Results | None = None) -> GenerationRequest: ...
+    def cell(self, index: int, results: Results | None = None) -> GenerationRequest | ExtrasRequest: ...
     def sheets(self, results: Results) -> list[Sheet]: ...
 
 
@@ -107,11 +114,15 @@ class ScriptPlan:
 
     program: Program
     sizes: Sequence[int]
-    resolve: Callable[[GenerationRequest], Part]
+    resolve: Callable[[GenerationRequest | ExtrasRequest], Part]
 
     @property
     def in_order(self) -> bool:
         return self.program.in_order
+
+    @property
+    def saves_cells(self) -> bool:
+        return self.program.saves_cells
 
     def part(self, index: int, results: Results) -> Part:
         """Cell `index`, ready to run; raises UserErrors."""

@@ -75,9 +75,10 @@ class FakeEngine:
         return Finished("done", max(time.monotonic() - began, 0.001))
 
     def enlarge(self, job_id: str, request: dict[str, Any]) -> Event:
-        """Pictures of 8x8 pixels, whatever was asked for."""
+        """Flat pictures of the size asked for, or 8x8 pixels."""
+        width, height = (request["width"], request["height"]) if request["resize_mode"] == "Scale to" else (8, 8)
         for index in range(len(request["pictures"])):
-            emit(job_id, ImageDone(index, 8, 8, {}, {}, False, bytes([index]) * (8 * 8 * 3)))
+            emit(job_id, ImageDone(index, width, height, {}, {}, False, bytes([index]) * (width * height * 3)))
         return Finished("done", 0.001)
 
     def draw(self, job_id: str, request: dict[str, Any], index: int) -> str | None:

@@ -35,6 +35,7 @@ class PromptMatrix:
     """Cell n holds variable part i where bit i of n is set."""
 
     in_order = False
+    saves_cells = True
 
     def __init__(self, base: GenerationRequest, options: MatrixOptions) -> None:
         self._base, self._options = base, options

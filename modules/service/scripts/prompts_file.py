@@ -49,6 +49,7 @@ class PromptsFromFile:
     """One cell a line that is not empty."""
 
     in_order = False
+    saves_cells = True
 
     def __init__(self, base: GenerationRequest, options: PromptsOptions) -> None:
         self._options = options

@@ -15,7 +15,7 @@ from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.inputs import InputPictures
 from modules.service.plans import Program
-from modules.service.scripts import matrix, prompts_file, xyz
+from modules.service.scripts import loopback, matrix, prompts_file, sd_upscale, xyz
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Script:
 
 
 SCRIPTS: tuple[Script, ...] = (
+    Script(loopback.NAME, loopback.LoopbackOptions, loopback.Loopback, tabs=("img2img",)),
+    Script(sd_upscale.NAME, sd_upscale.SdUpscaleOptions, sd_upscale.SdUpscale, tabs=("img2img",)),
     Script(matrix.NAME, matrix.MatrixOptions, lambda base, options, _: matrix.PromptMatrix(base, options)),
     Script(
         prompts_file.NAME,

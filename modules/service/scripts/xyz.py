@@ -51,6 +51,7 @@ class XyzPlot:
     """The plot over `base`. Cells are numbered in running order: slow axes change rarely."""
 
     in_order = False
+    saves_cells = True
 
     def __init__(self, base: GenerationRequest, options: XyzOptions) -> None:
         self._base = base

@@ -19,7 +19,7 @@ from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.app import App
 from modules.service.jobs import Job
-from modules.service.scripts import matrix, prompts_file, xyz
+from modules.service.scripts import loopback, matrix, prompts_file, sd_upscale, xyz
 from modules.service.scripts.axes import axes_of
 from modules.service.scripts.table import SCRIPTS, Script, find_script
 from modules.web.api.info import describe
@@ -30,6 +30,8 @@ router = APIRouter(prefix="/sdapi/v1")
 
 _AXIS = ("_type", "_values", "_dropdown")
 POSITIONS: dict[str, tuple[str, ...]] = {
+    loopback.NAME: ("loops", "final_denoising_strength", "curve", "interrogation"),
+    sd_upscale.NAME: ("info", "overlap", "upscaler", "scale"),
     matrix.NAME: ("put_at_start", "different_seeds", "prompt_type", "delimiter", "margin"),
     prompts_file.NAME: ("iterate_seed", "same_seed", "position", "text"),
     xyz.NAME: (
@@ -104,7 +106,8 @@ def script_answer(app: App, job: Job, *, with_images: bool, parameters: dict[str
     saved = sorted(job.images, key=lambda image: image.index)
     sheets = [image for image in saved if image.sheet]
     cells = [image for image in saved if not image.sheet]
-    if sheets and order.script == xyz.NAME and not order.options["include_lone_images"]:
+    hidden = order.script == sd_upscale.NAME or not order.options.get("include_lone_images", True)
+    if sheets and hidden:
         cells = []
     shown = [*sheets, *cells]
     files = [app.image_data(image.name, job.owner) for image in shown] if with_images else []
