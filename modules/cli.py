@@ -1,4 +1,5 @@
-"""The command line: `serve` (the page and the API), and jobs without a browser: `txt2img`, `extras` and `merge`.
+"""The command line: `serve` (the page and the API), and jobs without a browser: `txt2img`, `img2img`, `extras`
+and `merge`.
 
 A user's mistake is one sentence on stderr and exit code 2; results alone go to stdout.
 """
@@ -9,6 +10,7 @@ import contextlib
 import importlib.util
 import ipaddress
 import logging
+import math
 import os
 import re
 import shutil
@@ -22,9 +24,11 @@ from modules.bootstrap import NO_CALLS_HOME
 from modules.flags import (
     checked,
     extras_flags,
+    img2img_flags,
     merge_flags,
     read_settings,
     serve_flags,
+    take_parts,
     translate,
     txt2img_flags,
 )
@@ -39,7 +43,9 @@ from modules.service.app import App
 from modules.service.inputs import pictures_at
 from modules.service.jobs import Job
 
-COMMANDS = ("serve", "txt2img", "merge", "extras")
+COMMANDS = ("serve", "txt2img", "img2img", "merge", "extras")
+PICTURES = {"image": "picture", "inpaint": "mask", "hires": "picture"}
+"""The fields of a request's parts that are pictures, and so files here."""
 OWNER = "command line"
 FAILED = 1
 REFUSED = 2
@@ -51,7 +57,7 @@ def main(arguments: Sequence[str], program: Path) -> int:
     os.environ.update(NO_CALLS_HOME)
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     rest = list(arguments[1:] if command else arguments)
-    run = {"txt2img": _txt2img, "merge": _merge, "extras": _extras}.get(command, _serve)
+    run = {"txt2img": _txt2img, "img2img": _img2img, "merge": _merge, "extras": _extras}.get(command, _serve)
     try:
         return run(rest, program)
     except UserError as error:
@@ -129,12 +135,25 @@ def _announce(address: str, open_browser: bool) -> None:
 
 
 def _txt2img(arguments: list[str], program: Path) -> int:
-    given = txt2img_flags().read(arguments)
+    return _draw(txt2img_flags().read(arguments), program)
+
+
+def _img2img(arguments: list[str], program: Path) -> int:
+    return _draw(img2img_flags().read(arguments), program)
+
+
+def _draw(given: dict[str, Any], program: Path) -> int:
+    """A job that draws; its parts' pictures are files so far."""
     output = given.pop("output", None)
+    parts = take_parts(given)
+    files = {name: part.pop(field) for name, field in PICTURES.items() if field in (part := parts.get(name, {}))}
     asked = {name: given.pop(name) for name in (*knobs(GenerationRequest), "styles") if name in given}
-    request = checked(GenerationRequest, asked)
+    request = checked(GenerationRequest, asked | parts)
     names = None if output is None else OutputNames(Path(output), request.image_count)
     with _app(given, program) as app:
+        for name, file in files.items():
+            kept = app.inputs.add_file(Path(file))[0]
+            request = request.replace(**{name: getattr(request, name).replace(**{PICTURES[name]: kept})})
         if not {"width", "height"} & set(asked):
             request = _at_native_size(app, request)
         job = app.submit(request, OWNER, save=False if names else None)
@@ -142,11 +161,19 @@ def _txt2img(arguments: list[str], program: Path) -> int:
 
 
 def _at_native_size(app: App, request: GenerationRequest) -> GenerationRequest:
-    """As the form does: without a size on the command line, the size that the checkpoint was made for."""
+    """As the form does: without a size on the command line, the size that the checkpoint was made for. A picture to
+    begin with keeps its shape, at about as many pixels; a finished one to enlarge keeps its size."""
+    if request.hires is not None and request.hires.picture:
+        width, height = app.inputs.open(request.hires.picture).size
+        return request.replace(width=width, height=height)
     entry = app.checkpoints.find(request.checkpoint or app.selected_checkpoint)
     if entry.native_size is None:
         return request
     width, height = entry.native_size
+    if request.image is not None and (request.inpaint is None or request.inpaint.area == "Whole picture"):
+        shape = app.inputs.open(request.image.picture).size
+        factor = math.sqrt(width * height / (shape[0] * shape[1]))
+        width, height = (max(round(side * factor / 8) * 8, 16) for side in shape)
     return request.replace(width=width, height=height)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from modules.schema.knob import Knob, knobs
+from modules.schema.parts import PARTS
 from modules.schema.registry import Named
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import SAMPLERS, SCHEDULES
@@ -32,6 +33,7 @@ def parameters_page() -> str:
             "",
             *_table(knobs(GenerationRequest).values(), "In the picture's text", lambda knob: knob.infotext or ""),
             "",
+            *_parts(),
             "## Settings",
             "",
             *_table(knobs(Settings).values(), "Section", lambda knob: knob.section),
@@ -50,6 +52,16 @@ def parameters_page() -> str:
     )  # fmt: skip
 
 
+def _parts() -> list[str]:
+    """A table for each optional part of a request."""
+    lines: list[str] = []
+    for name, part in PARTS.items():
+        table = _table(knobs(part).values(), "In the picture's text", lambda knob: knob.infotext or "")
+        about = (part.__doc__ or "").strip()
+        lines += [f"### `{name}`", "", about, "", *table, ""]
+    return lines
+
+
 def _also(entry: Named) -> str:
     return ", ".join(dict.fromkeys((entry.name, *entry.aliases)))
 
@@ -61,7 +73,13 @@ def _table(wanted: Iterable[Knob], last_title: str, last: Callable[[Knob], str])
     )
 
 
+PICTURE_FLAGS = {"--picture": "`--image`", "--mask": "`--mask`", "--hires-picture": "`--hires-image`"}
+"""Flags of pictures, which are files on the command line and names of their content elsewhere."""
+
+
 def _flag(knob: Knob) -> str:
+    if knob.flag in PICTURE_FLAGS:
+        return PICTURE_FLAGS[knob.flag]
     if knob.name == "prompt":
         return "the text itself"
     return f"`{knob.flag}`" if knob.kind is not bool else f"`{knob.flag}`, `--no{knob.flag[1:]}`"

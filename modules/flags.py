@@ -19,6 +19,7 @@ from modules.schema.errors import BadRequest, SetupError, UnknownName
 from modules.schema.extras import ExtrasRequest
 from modules.schema.knob import Knob, knobs
 from modules.schema.merge import MergeRequest
+from modules.schema.parts import PARTS
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Settings, folders
 
@@ -70,6 +71,32 @@ def serve_flags() -> Flags:
 def txt2img_flags() -> Flags:
     """The prompt, one flag for every other parameter, `--output`, and the settings that matter without a page."""
     parser = _flags("python webui.py txt2img", "Draw pictures from a prompt; prints the files' names.")
+    _add_drawing(parser)
+    _add_part(parser, "hires", "--hires", "a second pass at a larger size; any --hires-... flag does it too")
+    group = parser.add_argument_group("hires picture")
+    group.add_argument("--hires-image", dest="hires.picture", metavar="FILE", help="a finished picture to enlarge")
+    _add_settings(parser, _useful_settings())
+    return parser
+
+
+def img2img_flags() -> Flags:
+    """The prompt, the picture and its mask, one flag for every other parameter."""
+    parser = _flags("python webui.py img2img", "Draw pictures from a prompt and a picture; prints the files' names.")
+    _add_drawing(parser)
+    group = parser.add_argument_group("picture")
+    group.add_argument(
+        "--image", dest="image.picture", metavar="FILE", required=True, help="the picture to begin with"
+    )
+    group.add_argument("--mask", dest="inpaint.mask", metavar="FILE", help="white is drawn anew, black is kept")
+    _add_part(parser, "image")
+    _add_part(parser, "inpaint")
+    _add_part(parser, "soft_inpaint", "--soft-inpaint", "blend by how much each place has changed")
+    _add_settings(parser, _useful_settings())
+    return parser
+
+
+def _add_drawing(parser: Flags) -> None:
+    """What both ways of drawing take."""
     parser.add_argument("prompt", help="what the picture shows, in quotes")
     parser.add_argument(
         "-o",
@@ -83,9 +110,30 @@ def txt2img_flags() -> Flags:
         "be given several times",
     )  # fmt: skip
     _add_knobs(parser, [knob for knob in knobs(GenerationRequest).values() if knob.name != "prompt"])
-    useful = [k for k in knobs(Settings).values() if k.section not in ("server", "preview") or k.name == "log_level"]
-    _add_settings(parser, useful)
-    return parser
+    _add_part(parser, "refiner")
+
+
+def _add_part(parser: Flags, part: str, switch: str = "", help: str = "") -> None:
+    """Flags of an optional part of the request; `switch` turns it on as it is."""
+    visible = [knob for knob in knobs(PARTS[part]).values() if not knob.hidden]
+    _add_knobs(parser, visible, part)
+    if switch:
+        group = parser.add_argument_group(f"{visible[0].section}, all in all")
+        group.add_argument(switch, dest=f"{part}.", action="store_true", help=help)
+
+
+def _useful_settings() -> list[Knob]:
+    return [k for k in knobs(Settings).values() if k.section not in ("server", "preview") or k.name == "log_level"]
+
+
+def take_parts(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The values of a request's parts, taken out of what was given; a part that is only switched on has none."""
+    parts: dict[str, dict[str, Any]] = {}
+    for name in [name for name in given if "." in name]:
+        part, _, field = name.partition(".")
+        value = given.pop(name)
+        parts.setdefault(part, {}).update({field: value} if field else {})
+    return parts
 
 
 def merge_flags() -> Flags:
@@ -129,19 +177,23 @@ def _add_settings(parser: argparse.ArgumentParser, settings: list[Knob]) -> None
     group.add_argument("--xformers", action="store_true", help="xformers' attention: --attention xformers")
 
 
-def _add_knobs(parser: argparse.ArgumentParser, wanted: list[Knob]) -> None:
-    """A flag for every knob, grouped by section; bounds are checked by the request itself."""
+def _add_knobs(parser: argparse.ArgumentParser, wanted: list[Knob], part: str = "") -> None:
+    """A flag for every knob, grouped by section; bounds are checked by the request itself.
+
+    Values of a request's `part` are called "part.name".
+    """
     groups: dict[str, argparse._ArgumentGroup] = {}
     for knob in wanted:
         if knob.section not in groups:
             groups[knob.section] = parser.add_argument_group(knob.section)
-        options: dict[str, Any] = {"dest": knob.name, "help": _help(knob)}
+        options: dict[str, Any] = {"dest": f"{part}.{knob.name}" if part else knob.name, "help": _help(knob)}
         if knob.kind is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
             options["type"] = str.lower if knob.name == "log_level" else knob.kind
             options["metavar"] = knob.kind.__name__.upper()
-        groups[knob.section].add_argument(knob.flag, *ALIASES.get(knob.name, ()), **options)
+        aliases = () if part else ALIASES.get(knob.name, ())
+        groups[knob.section].add_argument(knob.flag, *aliases, **options)
 
 
 def _help(knob: Knob) -> str:
@@ -174,8 +226,9 @@ def checked(model: type[Model], values: dict[str, Any], source: str = "") -> Mod
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
-        spelt = f"{source}: {name}" if source else knobs(model)[name].flag
+        place = [str(step) for step in first["loc"]]
+        owner, name = (PARTS[place[0]], place[1]) if len(place) > 1 and place[0] in PARTS else (model, place[0])
+        spelt = f"{source}: {name}" if source else knobs(owner)[name].flag
         reason = first["msg"].replace("Input should be", "it should be")
         raise BadRequest(f"{spelt} cannot be {first['input']!r}: {reason}.", name) from None
 

@@ -14,10 +14,19 @@ import pytest
 
 from modules import cli
 from modules.cli import OutputNames, ProgressBar
-from modules.flags import checked, read_settings, serve_flags, translate, txt2img_flags
+from modules.flags import (
+    checked,
+    img2img_flags,
+    read_settings,
+    serve_flags,
+    take_parts,
+    translate,
+    txt2img_flags,
+)
 from modules.schema.errors import BadRequest, UserError
 from modules.schema.events import Progress
 from modules.schema.knob import Knob, knobs
+from modules.schema.parts import PARTS
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Settings
 from tests.sources import ROOT
@@ -62,6 +71,42 @@ def test_every_setting_has_its_flag(name: str) -> None:
     given = serve_flags().read(_words(knob, value))
     assert given == {name: value}
     assert getattr(checked(Settings, given), name) == value
+
+
+def _visible(part: str) -> list[Knob]:
+    return [knob for knob in knobs(PARTS[part]).values() if not knob.hidden]
+
+
+@pytest.mark.parametrize(("part", "name"), [(part, knob.name) for part in PARTS for knob in _visible(part)])
+def test_every_parameter_of_a_part_has_its_flag(part: str, name: str) -> None:
+    knob = knobs(PARTS[part])[name]
+    value = "#102030" if name == "background_color" else _other_value(knob)
+    picture = part in ("image", "inpaint", "soft_inpaint")
+    words = ["a prompt", *(("--image", "a.png") if picture else ()), *_words(knob, value)]
+    given = (img2img_flags() if picture else txt2img_flags()).read(words)
+    parts = take_parts(given)
+    assert parts[part] == ({"picture": "a.png"} if part == "image" else {}) | {name: value}
+    assert given == {"prompt": "a prompt"}
+    assert getattr(PARTS[part](**{name: value}), name) == value
+
+
+def test_parts_are_switched_on_as_they_are() -> None:
+    assert take_parts(txt2img_flags().read(["a", "--hires"])) == {"hires": {}}
+    given = img2img_flags().read(["a", "--image", "b.png", "--mask", "c.png", "--soft-inpaint"])
+    assert take_parts(given) == {"image": {"picture": "b.png"}, "inpaint": {"mask": "c.png"}, "soft_inpaint": {}}
+
+
+def test_wrong_values_of_parts_name_their_flag() -> None:
+    with pytest.raises(BadRequest, match=r"^--hires-scale cannot be 99"):
+        checked(GenerationRequest, {"hires": {"scale": 99}})
+
+
+def test_img2img_needs_a_picture_that_is_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["img2img", "a"], ROOT) == cli.REFUSED
+    assert "--image" in capsys.readouterr().err
+    words = ["img2img", "a", "--image", str(tmp_path / "none.png"), "--data-dir", str(tmp_path)]
+    assert cli.main(words, ROOT) == cli.REFUSED
+    assert "none.png cannot be read" in capsys.readouterr().err
 
 
 def test_no_flag_serves_two_knobs() -> None:
