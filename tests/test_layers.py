@@ -51,7 +51,7 @@ ENGINE_ORDER = (
     PIECES,
     {"generate"},
     {"training"},
-    {"main"},
+    {"main", "embedding_tool"},
 )
 
 ONLY_IN = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterable
@@ -65,15 +66,7 @@ class Beside:
         noted = [self._facts(files[ending]) for ending in (".json", *_TEXTS) if ending in files]
         if not noted:
             return _NOTHING
-        table = {key: value for facts in reversed(noted) for key, value in facts.items()}
-        return Note(
-            description=_text(table, "description") or _text(table, "text"),
-            notes=_text(table, "notes"),
-            activation_text=_text(table, "activation text"),
-            negative_text=_text(table, "negative text"),
-            preferred_weight=_weight(table.get("preferred weight")),
-            family=_text(table, "sd version"),
-        )
+        return _note({key: value for facts in reversed(noted) for key, value in facts.items()})
 
     def store(self) -> None:
         """Keep what was read for the next time."""
@@ -89,6 +82,47 @@ class Beside:
             known = read_json_object(item.path) if item.path.suffix == ".json" else {"text": _beginning(item.path)}
             self._read.append((item.path, item.stamp, known))
         return known
+
+
+def preview_of(path: Path) -> Path | None:
+    """The preview picture beside one model, looked for now."""
+    stem = os.path.splitext(path)[0]
+    return next((Path(stem + ending) for ending in _PREVIEWS if os.path.isfile(stem + ending)), None)
+
+
+def note_of(path: Path) -> Note:
+    """What is noted about one model, read now."""
+    stem = os.path.splitext(path)[0]
+    described = next(filter(None, (_beginning(Path(stem + ending)) for ending in _TEXTS)), "")
+    return _note({"text": described, **read_json_object(Path(stem + ".json"))})
+
+
+def write_note(path: Path, note: Note) -> None:
+    """Write `STEM.json` beside the model, keeping what else is in it; atomic. Raises OSError."""
+    file = path.with_suffix(".json")
+    table = read_json_object(file) | {
+        "description": note.description,
+        "notes": note.notes,
+        "activation text": note.activation_text,
+        "negative text": note.negative_text,
+        "preferred weight": note.preferred_weight or 0,
+    }
+    if note.family:
+        table["sd version"] = note.family
+    part = file.with_name(file.name + ".part")
+    part.write_text(json.dumps(table, indent=4, ensure_ascii=False), encoding="utf-8")
+    os.replace(part, file)
+
+
+def _note(table: dict[str, Any]) -> Note:
+    return Note(
+        description=_text(table, "description") or _text(table, "text"),
+        notes=_text(table, "notes"),
+        activation_text=_text(table, "activation text"),
+        negative_text=_text(table, "negative text"),
+        preferred_weight=_weight(table.get("preferred weight")),
+        family=_text(table, "sd version"),
+    )
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modules.catalog import families_facts as facts
 from modules.catalog.beside import ENDINGS as BESIDE
-from modules.catalog.beside import Beside
+from modules.catalog.beside import Beside, Note
 from modules.catalog.cache import Facts, FileCache, Stamp
 from modules.catalog.embedding_pictures import ENDINGS as PICTURES
 from modules.catalog.embedding_pictures import read_picture, shapes_of
@@ -33,7 +33,8 @@ class EmbeddingEntry:
     """An embedding file. `stem` is the word it answers to, `name` its path below its folder.
 
     `vectors` of `width` numbers each; `step`, `checkpoint` and `checkpoint_hash` tell its training, where the file
-    says so. `family` is a key of FAMILIES or None. `problem` is a sentence where it cannot be used.
+    says so. `note`: what the user noted beside the file. `family` is a key of FAMILIES or None. `problem` is a
+    sentence where it cannot be used.
     """
 
     path: Path
@@ -48,7 +49,7 @@ class EmbeddingEntry:
     checkpoint_hash: str = ""
     family: str | None = None
     preview: Path | None = None
-    description: str = ""
+    note: Note = Note()
     problem: str | None = None
     sha256: str | None = None
 
@@ -213,7 +214,7 @@ def _entry(item: Found, known: Facts, beside: Beside, sha256: str | None) -> Emb
         checkpoint_hash=known.get("checkpoint_hash") or "",
         family=_FAMILY_BY_WIDTH.get(width),
         preview=item.path if item.path.suffix.lower() in PICTURES else beside.preview(item.path),
-        description=beside.note(item.path).description,
+        note=beside.note(item.path),
         problem=known.get("problem"),
         sha256=sha256,
     )

@@ -27,6 +27,7 @@ from modules.web.api import (
     generation,
     inputs,
     listing,
+    networks,
     options,
     own,
     own_jobs,
@@ -70,7 +71,9 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.include_router(own_scripts.router)
     server.include_router(inputs.router)
     server.include_router(own_styles.router)
+    server.include_router(networks.router)
     if app.settings.api:
+        server.include_router(networks.listing)
         for part in (options, progress, listing, pnginfo, extras, scripts, generation):
             server.include_router(part.router)
     server.mount("/", gate)

@@ -13,11 +13,7 @@ from modules.web.deps import TheApp
 
 router = APIRouter(prefix="/sdapi/v1")
 
-EMPTY_LISTS = (
-    "hypernetworks",
-    "loras",
-    "extensions",
-)
+EMPTY_LISTS = ("extensions",)
 
 
 @router.get("/samplers")
@@ -81,17 +77,6 @@ def refresh_checkpoints(app: TheApp) -> None:
 @router.post("/refresh-vae")
 def refresh_vae(app: TheApp) -> None:
     app.vaes.refresh()
-
-
-@router.post("/refresh-embeddings")
-@router.post("/refresh-loras")
-def refresh_nothing() -> None:
-    """There are none of these yet, so there is nothing to look for."""
-
-
-@router.get("/embeddings")
-def embeddings() -> dict[str, dict[str, Any]]:
-    return {"loaded": {}, "skipped": {}}
 
 
 @router.get("/prompt-styles")

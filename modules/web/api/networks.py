@@ -1,0 +1,240 @@
+"""/api/v1/networks: all files that a prompt can name, and checkpoints, with what is known of them.
+
+A file is meant by its kind ("embedding", "lora", "hypernet", "checkpoint") and its path below its folder.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+
+from modules.catalog.beside import Note, note_of, preview_of, write_note
+from modules.catalog.checkpoints import CheckpointEntry
+from modules.catalog.embeddings import EmbeddingEntry
+from modules.catalog.networks import NetworkEntry
+from modules.schema.errors import ModelFileError, NotFound
+from modules.service.app import App
+from modules.service.embedding_tool import convert_embedding, inspect_embedding
+from modules.web.deps import TheApp
+
+router = APIRouter(prefix="/api/v1/networks")
+listing = APIRouter(prefix="/sdapi/v1")
+
+Kind = Literal["embedding", "lora", "hypernet", "checkpoint"]
+Entry = EmbeddingEntry | NetworkEntry | CheckpointEntry
+Below = Annotated[str, Query(max_length=2000)]
+_LONGEST = 20_000
+_HEADERS = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+
+
+class NoteBody(BaseModel):
+    """What is not given stays as it is."""
+
+    description: str | None = Field(None, max_length=_LONGEST)
+    trigger: str | None = Field(None, max_length=_LONGEST)
+    negative: str | None = Field(None, max_length=_LONGEST)
+    weight: float | None = Field(None, ge=-10, le=10)
+    notes: str | None = Field(None, max_length=_LONGEST)
+
+
+@router.get("")
+def networks(app: TheApp) -> dict[str, Any]:
+    """All files; `name` is what a prompt calls one, `preview` a picture's address or None."""
+    return {"networks": list(_cards(app))}
+
+
+@router.post("/refresh")
+def refresh(app: TheApp) -> dict[str, Any]:
+    """Look into the folders again."""
+    app.refresh()
+    return networks(app)
+
+
+@router.get("/details")
+def details(kind: Kind, path: Below, app: TheApp) -> dict[str, Any]:
+    """What only the file itself tells: metadata, training words; of an embedding its vectors and their nearest words
+    in the selected checkpoint's vocabulary. Takes seconds for embeddings."""
+    entry = _find(app, kind, path)
+    if isinstance(entry, NetworkEntry):
+        return {"tags": entry.tags, "metadata": app.networks.metadata(entry), "bundled": dict(entry.bundled)}
+    if isinstance(entry, CheckpointEntry):
+        return {"metadata": entry.metadata}
+    selected = next((e.path for e in app.checkpoints.entries if e.title == app.selected_checkpoint), None)
+    convertible = entry.path.suffix.lower() in (".pt", ".bin") and not entry.problem
+    return {**inspect_embedding(entry.path, selected), "convertible": convertible}
+
+
+@router.put("/note")
+def note(kind: Kind, path: Below, body: NoteBody, app: TheApp) -> dict[str, Any]:
+    """Write what the user says of a file into `STEM.json` beside it, as A1111 does."""
+    entry = _find(app, kind, path)
+    old = note_of(entry.path)
+    given = body.model_dump(exclude_unset=True)
+    new = Note(
+        description=given.get("description", old.description) or "",
+        notes=given.get("notes", old.notes) or "",
+        activation_text=given.get("trigger", old.activation_text) or "",
+        negative_text=given.get("negative", old.negative_text) or "",
+        preferred_weight=given.get("weight", old.preferred_weight),
+        family=old.family,
+    )
+    try:
+        write_note(entry.path, new)
+    except OSError as error:
+        raise ModelFileError(f"The note beside {entry.path.name} cannot be written: {error.strerror}.") from None
+    app.embeddings.refresh() if kind == "embedding" else app.networks.refresh()
+    return _note(new)
+
+
+@router.post("/convert")
+def convert(kind: Kind, path: Below, app: TheApp) -> dict[str, str]:
+    """Write a pickled embedding as .safetensors beside it; `name` is the new file's. The old one stays."""
+    entry = _find(app, kind, path)
+    if not isinstance(entry, EmbeddingEntry):
+        raise ModelFileError(f"{entry.path.name} is no embedding; only embeddings are converted here.")
+    name = convert_embedding(entry.path)
+    app.embeddings.refresh()
+    return {"name": name}
+
+
+@router.get("/preview")
+def preview(kind: Kind, path: Below, app: TheApp) -> FileResponse:
+    """The preview picture of a file."""
+    found = _preview(_find(app, kind, path))
+    if found is None or not found.is_file():
+        raise NotFound(f"There is no preview picture of {path!r}.")
+    media = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
+    return FileResponse(found, media_type=media, headers=_HEADERS)
+
+
+def _entries(app: App, kind: Kind) -> list[Any]:
+    if kind == "embedding":
+        return app.embeddings.entries
+    return app.checkpoints.entries if kind == "checkpoint" else app.networks.of_kind(kind)
+
+
+def _find(app: App, kind: Kind, path: str) -> Entry:
+    found: Entry | None = next((entry for entry in _entries(app, kind) if entry.name == path), None)
+    if found is None:
+        raise NotFound(f"There is no {kind} {path!r}; refresh the list.")
+    return found
+
+
+def _preview(entry: Entry) -> Path | None:
+    return preview_of(entry.path) if isinstance(entry, CheckpointEntry) else entry.preview
+
+
+def _cards(app: App) -> Iterator[dict[str, Any]]:
+    for entry in app.embeddings.entries:
+        told = {"vectors": entry.vectors, "width": entry.width, "step": entry.step, "base": entry.checkpoint}
+        yield _card("embedding", entry, entry.stem, _note(entry.note) | told)
+    for kind in ("lora", "hypernet"):
+        entries = app.networks.of_kind(kind)
+        count = Counter(entry.stem for entry in entries)
+        for entry in entries:
+            # Of files of one name each is called by its path, which a tag may have too.
+            name = entry.stem if count[entry.stem] == 1 else entry.name.rpartition(".")[0]
+            yield _card(kind, entry, name, _network(entry))
+    for entry in app.checkpoints.entries:
+        yield _card("checkpoint", entry, entry.stem, _note(note_of(entry.path)))
+
+
+def _network(entry: NetworkEntry) -> dict[str, Any]:
+    noted = _note(entry.note)
+    return {
+        **noted,
+        "alias": entry.alias,
+        "title": entry.title,
+        "base": entry.base,
+        "description": entry.description,
+        "trigger": noted["trigger"] or entry.trigger,
+    }
+
+
+def _note(note: Note) -> dict[str, Any]:
+    return {
+        "description": note.description,
+        "notes": note.notes,
+        "trigger": note.activation_text,
+        "negative": note.negative_text,
+        "weight": note.preferred_weight,
+    }
+
+
+def _card(kind: Kind, entry: Entry, name: str, more: dict[str, Any]) -> dict[str, Any]:
+    has_preview = _preview(entry) is not None
+    query = urlencode({"kind": kind, "path": entry.name, "v": int(entry.mtime)})
+    return {
+        **more,
+        "kind": kind,
+        "name": name,
+        "path": entry.name,
+        "folder": entry.name.rpartition("/")[0],
+        "family": entry.family,
+        "hash": entry.hash,
+        "size": entry.size,
+        "mtime": entry.mtime,
+        "preview": f"/api/v1/networks/preview?{query}" if has_preview else None,
+        "problem": entry.problem,
+    }
+
+
+@listing.get("/loras")
+def loras(app: TheApp) -> list[dict[str, Any]]:
+    """A1111's list of LoRA; reads each file's metadata."""
+    return [
+        {
+            "name": entry.stem,
+            "alias": entry.alias or entry.stem,
+            "path": str(entry.path),
+            "metadata": app.networks.metadata(entry),
+        }
+        for entry in app.networks.of_kind("lora")
+        if not entry.problem
+    ]
+
+
+@listing.get("/hypernetworks")
+def hypernetworks(app: TheApp) -> list[dict[str, str]]:
+    entries = app.networks.of_kind("hypernet")
+    return [{"name": entry.stem, "path": str(entry.path)} for entry in entries if not entry.problem]
+
+
+@listing.get("/embeddings")
+def embeddings(app: TheApp) -> dict[str, dict[str, Any]]:
+    """By name; those that cannot be used are `skipped`, with the reason as a further field."""
+    loaded = {entry.stem: _embedding(entry) for entry in app.embeddings.entries if not entry.problem}
+    skipped = {
+        entry.stem: {**_embedding(entry), "problem": entry.problem}
+        for entry in app.embeddings.entries
+        if entry.problem
+    }
+    return {"loaded": loaded, "skipped": skipped}
+
+
+def _embedding(entry: EmbeddingEntry) -> dict[str, Any]:
+    return {
+        "step": entry.step,
+        "sd_checkpoint": entry.checkpoint_hash or None,
+        "sd_checkpoint_name": entry.checkpoint or None,
+        "shape": entry.width,
+        "vectors": entry.vectors,
+    }
+
+
+@listing.post("/refresh-embeddings")
+def refresh_embeddings(app: TheApp) -> None:
+    app.embeddings.refresh()
+
+
+@listing.post("/refresh-loras")
+def refresh_loras(app: TheApp) -> None:
+    app.networks.refresh()
