@@ -137,7 +137,7 @@ def test_a_saved_picture_draws_itself_again(open_page: OpenPage) -> None:
     other.get_by_role("tab", name="PNG Info").click()
     other.set_input_files("#pnginfo-file", download.value.path())
     expect(other.locator("[data-pnginfo-text]")).to_contain_text("a (red:1.3) circle, on green")
-    other.click("[data-action=send-txt2img]")
+    other.click("[data-action=again]")
     expect(other.locator("#txt2img-prompt")).to_be_visible()
     expected = {
         "seed": "123",
