@@ -15,12 +15,11 @@ from torch import Tensor
 
 from modules.engine.families.sd1 import SD1
 from tools.miniature import nets
-from tools.miniature.dataset import Shard, read_pictures, save_array
+from tools.miniature.dataset import CELL, Shard, ShardPictures, save_array
 from tools.miniature.lincode import LANES, into_quant, start_linear, whitening
 from tools.miniature.nets import Sizes
 from tools.miniature.optimise import Flat, Group
 
-CELL = SD1.latent_factor
 CROP = 64
 WHOLE_AFTER = 0.8  # of the run; then whole pictures are mixed in
 NOISE = 0.06  # on codes of variance 1, so that the decoder bears with a UNet that is not exact
@@ -46,7 +45,10 @@ class AutoencoderTask:
     """Crops on the grid of latent pixels, told from the drawing by L1, squares and edges."""
 
     groups: Sequence[Group] = (
-        *(Group(f"vae.{name}", SLOW, 0.0) for name in ("encoder.conv_out", "decoder.conv_out", "quant", "post_quant")),
+        *(
+            Group(f"vae.{name}", SLOW, 0.0)
+            for name in ("encoder.conv_out", "decoder.conv_out", "quant", "post_quant")
+        ),
         Group("vae", 1.0, 0.001, lead=LANES, lead_rate=SLOW),
     )
 
@@ -54,22 +56,21 @@ class AutoencoderTask:
         self.settings = settings
         self.device = torch.device(settings.device)
         torch.manual_seed(settings.seed)
-        self.pictures = read_pictures(settings.shards)
+        self.pictures = [ShardPictures.open(shard) for shard in settings.shards]
         self.vae = nets.build_vae(settings.sizes)
         start_linear(self.vae, as_input(self._draw(np.random.default_rng(settings.seed), 24, CROP)))
         self.vae.to(self.device, memory_format=torch.channels_last)
         self.modules = {"vae": self.vae}
 
     def _draw(self, rng: np.random.Generator, count: int, side: int) -> np.ndarray:
-        """uint8 [count, side, side, 3] crops."""
-        crops = []
-        for _ in range(count):
-            shard = self.pictures[rng.integers(len(self.pictures))]
-            picture = shard[rng.integers(len(shard))]
-            height, width = picture.shape[:2]
-            top, left = (int(rng.integers((extent - side) // CELL + 1)) * CELL for extent in (height, width))
-            crops.append(picture[top : top + side, left : left + side])
-        return np.stack(crops)
+        """uint8 [count, side, side, 3] crops: the busier one of two each time, as flat ground is soon learned."""
+        return np.stack([max(self._crop(rng, side), self._crop(rng, side), key=_busy) for _ in range(count)])
+
+    def _crop(self, rng: np.random.Generator, side: int) -> np.ndarray:
+        shard = self.pictures[rng.integers(len(self.pictures))]
+        height, width = shard.pixels.shape[1:3]
+        top, left = (int(rng.integers((extent - side) // CELL + 1)) * CELL for extent in (height, width))
+        return shard.crop(int(rng.integers(len(shard))), top, left, side)
 
     def loss(self, step: int, fraction: float, rank: int, replicas: int) -> tuple[Tensor, Mapping[str, float]]:
         rng = np.random.default_rng([self.settings.seed, step, rank])
@@ -85,6 +86,11 @@ class AutoencoderTask:
         squares = F.mse_loss(decoded, pictures)
         loss = squares + 0.5 * F.l1_loss(decoded, pictures) + 0.5 * _edges(decoded, pictures)
         return loss + _STRAIGHT * _moments(codes.float()), {"psnr": _psnr(float(squares.detach()))}
+
+
+def _busy(crop: np.ndarray) -> float:
+    """How many places of a crop differ from their left neighbours."""
+    return float((crop[:, 1:, 1] != crop[:, :-1, 1]).mean())
 
 
 def _edges(a: Tensor, b: Tensor) -> Tensor:
@@ -135,6 +141,13 @@ def round_trip(vae: AutoencoderKL, pictures: np.ndarray, batch: int = 8) -> tupl
 
 
 @torch.no_grad()
+def decode_latents(vae: AutoencoderKL, latents: Tensor) -> np.ndarray:
+    """uint8 pictures of latents in the UNet's scale."""
+    decoded = nets.decode(vae, (latents / SD1.latent_scale).to(memory_format=torch.channels_last))
+    return ((decoded.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).movedim(1, -1).numpy()
+
+
+@torch.no_grad()
 def whiten(vae: AutoencoderKL, pictures: np.ndarray) -> None:
     """Change the quant convolutions so that code times the family's scale has mean 0 and unit covariance."""
     codes = torch.cat([nets.encode(vae, part) for part in as_input(pictures).split(16)])
@@ -145,10 +158,10 @@ def whiten(vae: AutoencoderKL, pictures: np.ndarray) -> None:
 @torch.no_grad()
 def encode_shard(vae: AutoencoderKL, shard: Shard, target: Path, device: torch.device, batch: int = 32) -> None:
     """Write the latents of a shard: fp16 [N,4,h,w], times the family's scale."""
-    pictures = np.load(shard.pixels, mmap_mode="r")
+    pictures = ShardPictures.open(shard)
     working = next(vae.parameters()).dtype
     parts = []
     for start in range(0, len(pictures), batch):
-        part = as_input(pictures[start : start + batch]).to(device, working, memory_format=torch.channels_last)
+        part = as_input(pictures.whole(start, start + batch)).to(device, working, memory_format=torch.channels_last)
         parts.append((nets.encode(vae, part).float() * SD1.latent_scale).half().cpu())
     save_array(target, torch.cat(parts).numpy())

@@ -91,9 +91,7 @@ class _LayerNorm(Function):
         rows, width = x.numel() // x.shape[-1], x.shape[-1]
         dx = torch.empty_like(x)
         dw, db = torch.empty(2, _STRETCHES, width).unbind()
-        kernels.call(
-            "layer_norm_back", x, dy.contiguous(), weight, mean, rstd, dx, dw, db, rows, width, _STRETCHES
-        )
+        kernels.call("layer_norm_back", x, dy.contiguous(), weight, mean, rstd, dx, dw, db, rows, width, _STRETCHES)
         return dx, dw.sum(0), db.sum(0), None
 
 
@@ -127,28 +125,28 @@ class _Geglu(Function):
 
 def attention(query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -> Tensor:
     """Scaled dot-product attention: query [B,h,N,d], key and value [B,h,T,d] -> [B,h,N,d]."""
-    if not causal and _compiled(query) and key.shape[2] <= kernels.LONGEST_ROW:
+    if _compiled(query) and key.shape[2] <= kernels.LONGEST_ROW:
         scores = query @ key.transpose(2, 3)
-        return _Softmax.apply(scores, query.shape[-1] ** -0.5) @ value
+        return _Softmax.apply(scores, query.shape[-1] ** -0.5, causal) @ value
     return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
 
 
 class _Softmax(Function):
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, scores: Tensor, scale: float, causal: bool) -> Tensor:
         scores = scores.contiguous()
         y = torch.empty_like(scores)
         width = scores.shape[-1]
-        kernels.call("softmax", scores, y, scores.numel() // width, width, scale)
+        kernels.call("softmax", scores, y, scores.numel() // width, width, int(causal), scale)
         ctx.save_for_backward(y)
         ctx.scale = scale
         return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
         (y,) = ctx.saved_tensors
         dx = torch.empty_like(y)
         width = y.shape[-1]
         kernels.call("softmax_back", y, dy.contiguous(), dx, y.numel() // width, width, ctx.scale)
-        return dx, None
+        return dx, None, None

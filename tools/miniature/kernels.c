@@ -151,23 +151,26 @@ void geglu_back(const bf16 *x, const bf16 *dy, bf16 *dx, long N, long D) {
         }
 }
 
-void softmax(const bf16 *x, bf16 *y, long N, long T, float scale) {
+// rows of T numbers; causal: row n reads its first n % T + 1 only, and the rest of it becomes 0
+void softmax(const bf16 *x, bf16 *y, long N, long T, long causal, float scale) {
 #pragma omp parallel for schedule(static)
     for (long n = 0; n < N; n++) {
         float e[4096];
         const bf16 *xn = x + n * T;
         bf16 *yn = y + n * T;
         float top = -3e38f, sum = 0;
-        for (long t = 0; t < T; t++) {
+        long read = causal ? n % T + 1 : T;
+        for (long t = 0; t < read; t++) {
             float v = up(xn[t]);
             top = v > top ? v : top;
         }
-        for (long t = 0; t < T; t++) {
+        for (long t = 0; t < read; t++) {
             e[t] = fast_exp((up(xn[t]) - top) * scale);
             sum += e[t];
         }
         sum = 1.0f / sum;
-        for (long t = 0; t < T; t++) yn[t] = down(e[t] * sum);
+        for (long t = 0; t < read; t++) yn[t] = down(e[t] * sum);
+        for (long t = read; t < T; t++) yn[t] = 0;
     }
 }
 

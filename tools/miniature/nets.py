@@ -30,10 +30,10 @@ VOCABULARY = EOS + 1
 class Sizes:
     """Everything that decides the networks' shapes."""
 
-    unet_channels: tuple[int, ...] = (96, 192)
+    unet_channels: tuple[int, ...] = (64, 192)
     unet_attention: tuple[bool, ...] = (True, True)
     unet_layers: int = 1
-    unet_heads: int = 3
+    unet_heads: int = 4
     unet_groups: int = 32
     vae_channels: tuple[int, ...] = (32, 32, 64, 128)
     vae_layers: int = 1

@@ -155,9 +155,7 @@ class AdamW:
             if low < high:
                 self._update(low, high, number, rate * scale, decay, clip, keep)
 
-    def _update(
-        self, low: int, high: int, number: int, rate: float, decay: float, clip: float, keep: float
-    ) -> None:
+    def _update(self, low: int, high: int, number: int, rate: float, decay: float, clip: float, keep: float) -> None:
         flat, part = self.flat, slice(low, high)
         grad = self.total[low - self.start : high - self.start]
         bias1, bias2 = (1 - beta**number for beta in BETAS)

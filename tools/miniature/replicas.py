@@ -26,6 +26,7 @@ from tools.miniature.state import State, below, load_state, prefixed, save_state
 
 _PATIENCE = 1800.0  # seconds that a replica waits for the others
 _SAVE_EVERY = 120.0
+_ROUND = 10_000_000  # steps between the data of two rounds
 _MOST_BAD = 3  # steps without numbers in a row, after which the rate is halved
 
 
@@ -35,6 +36,7 @@ class Plan:
 
     `rate`: peak learning rate; `warm`: share of the run in which it rises; `clip`: greatest norm of the gradient;
     `keep`: decay of the weights' average; `replicas`: processes of one thread (0: this one with torch's threads).
+    `again`: begin another round where the state says that the last one was finished.
     """
 
     minutes: float
@@ -46,6 +48,7 @@ class Plan:
     replicas: int = 2
     device: str = "cpu"
     seed: int = 0
+    again: bool = True
 
 
 class Task(Protocol):
@@ -69,7 +72,7 @@ class Watcher(Protocol):
 
 @dataclass
 class _Sync:
-    """`control`: [fraction, stop, rate's factor, good steps]; `reports` [R, 2]: loss and squared norm of each replica."""
+    """`control`: [fraction, stop, rate's factor, good steps]; `reports` [R, 2]: each replica's loss and squared norm."""
 
     barrier: Any
     control: Tensor
@@ -81,9 +84,9 @@ class _Sync:
 
 
 def train(make: Callable[[], Task], plan: Plan, file: Path, watcher: Watcher) -> bool:
-    """Train from the state in `file`, or from the start, until the plan is done: then True; False when stopped before.
+    """Train from the state in `file`, or from the start, until the plan is done: then True; False when stopped.
 
-    `make` builds the task from nothing but the files on disk; it is sent to the other processes.
+    A finished state begins another round from its averaged weights, with a short rise of the rate. `make` builds the task from nothing but the files on disk; it is sent to the other processes.
     """
     replicas = max(1, plan.replicas) if plan.device == "cpu" else 1
     if plan.replicas:
@@ -91,15 +94,19 @@ def train(make: Callable[[], Task], plan: Plan, file: Path, watcher: Watcher) ->
     device = torch.device(plan.device)
     task = make()
     flat = flatten(task.modules, task.groups, replicas, working_dtype(device), device)
-    facts = _resume(flat, file)
+    facts = _resume(flat, file, plan.again)
+    if facts.get("finished"):
+        return True
     context = mp.get_context("spawn")
     sync = _Sync(
         context.Barrier(replicas) if replicas > 1 else None,
         torch.tensor([0.0, 0.0, facts.get("factor", 1.0), facts.get("good", 0)], dtype=torch.float64).share_memory_(),
         torch.zeros(replicas, 2, dtype=torch.float64).share_memory_(),
     )
+    # Every round has data of its own.
+    first = facts.get("step", 0) + facts.get("round", 0) * _ROUND
     others = [
-        context.Process(target=_other, args=(make, plan, flat, sync, rank, facts.get("step", 0)), daemon=True)
+        context.Process(target=_other, args=(make, plan, flat, sync, rank, first), daemon=True)
         for rank in range(1, replicas)
     ]
     for process in others:
@@ -119,14 +126,21 @@ def working_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def _resume(flat: Flat, file: Path) -> dict[str, Any]:
+def _resume(flat: Flat, file: Path, again: bool) -> dict[str, Any]:
+    """Load the state; returns its facts, those of a new round where one begins, none at the very start."""
     state = load_state(file)
     if state is None:
         return {}
     for kind in BUFFERS:
         flat.load(kind, below(kind, state.tensors))
+    facts = dict(state.facts)
+    if facts.get("finished") and again:
+        flat.master.copy_(flat.average)
+        flat.first.zero_()
+        flat.second.zero_()
+        facts = {"round": int(facts.get("round", 0)) + 1}
     flat.refresh()
-    return dict(state.facts)
+    return facts
 
 
 def _other(make: Callable[[], Task], plan: Plan, flat: Flat, sync: _Sync, rank: int, step: int) -> None:
@@ -183,6 +197,8 @@ class _First(_Replica):
         super().__init__(task, plan, flat, sync, 0)
         self.file, self.watcher = file, watcher
         self.count = int(facts.get("step", 0))
+        self.round = int(facts.get("round", 0))
+        self.first = self.round * _ROUND
         self.used = float(facts.get("seconds", 0.0))
         self.stopping = False
         self.bad = 0
@@ -204,7 +220,7 @@ class _First(_Replica):
                     self._save(fraction, final=False)
                     saved = now
                 factor, good = self.sync.control[2:].tolist()
-                row = self.step(self.count, min(fraction, 1.0), factor, int(good))
+                row = self.step(self.first + self.count, min(fraction, 1.0), factor, int(good))
                 self._judge_step(row)
                 self.count += 1
                 self.watcher.logged({"step": self.count, "seconds": round(self.used, 1), "fraction": fraction, **row})
@@ -234,6 +250,7 @@ class _First(_Replica):
         _, _, factor, good = self.sync.control.tolist()
         facts = {
             "step": self.count, "seconds": self.used, "factor": factor, "good": int(good), "finished": final,
+            "round": self.round,
             "seed": self.plan.seed,
         }  # fmt: skip
         save_state(self.file, State(tensors, facts))
