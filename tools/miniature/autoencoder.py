@@ -18,7 +18,7 @@ from tools.miniature import nets
 from tools.miniature.dataset import CELL, Shard, ShardPictures, save_array
 from tools.miniature.lincode import LANES, into_quant, start_linear, whitening
 from tools.miniature.nets import Sizes
-from tools.miniature.optimise import Flat, Group
+from tools.miniature.optimise import Group
 
 CROP = 64
 WHOLE_AFTER = 0.8  # of the run; then whole pictures are mixed in
@@ -117,11 +117,6 @@ def as_input(pictures: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pictures)).float().div(127.5).sub(1).movedim(-1, 1)
 
 
-def averaged_vae(sizes: Sizes, flat: Flat) -> AutoencoderKL:
-    """A copy with the averaged weights, in fp32."""
-    return loaded_vae(sizes, flat.tensors("average"))
-
-
 def loaded_vae(sizes: Sizes, tensors: Mapping[str, Tensor]) -> AutoencoderKL:
     """An autoencoder from tensors named `vae.`..."""
     vae = nets.build_vae(sizes)
@@ -132,10 +127,8 @@ def loaded_vae(sizes: Sizes, tensors: Mapping[str, Tensor]) -> AutoencoderKL:
 @torch.no_grad()
 def round_trip(vae: AutoencoderKL, pictures: np.ndarray, batch: int = 8) -> tuple[np.ndarray, float]:
     """uint8 pictures through code and back, and their PSNR in dB (the mean of the pictures' squares)."""
-    parts = []
-    for part in as_input(pictures).split(batch):
-        parts.append(nets.decode(vae, nets.encode(vae, part.to(memory_format=torch.channels_last))))
-    decoded = torch.cat(parts).clamp(-1, 1)
+    parts = (part.to(memory_format=torch.channels_last) for part in as_input(pictures).split(batch))
+    decoded = torch.cat([nets.decode(vae, nets.encode(vae, part)) for part in parts]).clamp(-1, 1)
     squares = float(F.mse_loss(decoded, as_input(pictures)))
     return ((decoded + 1) * 127.5).round().to(torch.uint8).movedim(1, -1).numpy(), _psnr(squares)
 

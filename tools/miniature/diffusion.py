@@ -91,7 +91,7 @@ class DiffusionTask:
 
 
 def stratified(rng: np.random.Generator, rank: int, replicas: int, count: int) -> Tensor:
-    """Timesteps [count] in 0..999 spread evenly over the schedule, also over the replicas together, in random order."""
+    """Timesteps [count] in 0..999 in random order, spread evenly over the schedule by all replicas together."""
     places = (np.arange(count) * replicas + rank + rng.random(count)) / (count * replicas)
     return torch.from_numpy(rng.permutation((places * 1000).astype(np.int64).clip(0, 999)))
 

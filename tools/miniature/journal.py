@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -13,11 +14,13 @@ from PIL import Image
 
 from tools.miniature.optimise import Flat
 
+log = logging.getLogger(__name__)
+
 _EVERY = 20  # steps a line
 
 
 class Journal:
-    """Writes one line for every 20 steps (means), prints it, and calls `picture(flat, path)` every few saves."""
+    """Writes one line for every 20 steps (means), logs it, and calls `picture(flat, path)` every few saves."""
 
     def __init__(
         self, folder: Path, stage: str, picture: Callable[[Flat, Path], str] | None = None, apart: float = 300.0
@@ -44,7 +47,7 @@ class Journal:
             if fresh:
                 writer.writerow(line)
             writer.writerow([f"{value:.6g}" for value in line.values()])
-        print(self.stage, " ".join(f"{name} {value:.5g}" for name, value in line.items()), flush=True)
+        log.info("%s: %s", self.stage, " ".join(f"{name} {value:.5g}" for name, value in line.items()))
 
     @staticmethod
     def _mean(values: list[float]) -> float:
@@ -57,7 +60,7 @@ class Journal:
             return
         self._pictured = now
         said = self.picture(flat, self.folder / f"{self.stage}-{step:06d}.png")
-        print(f"{self.stage} step {step}: {said}", flush=True)
+        log.info("%s step %d: %s", self.stage, step, said)
 
 
 def save_grid(path: Path, rows: list[np.ndarray]) -> None:

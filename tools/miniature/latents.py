@@ -56,9 +56,8 @@ class LatentSet:
     ) -> tuple[Tensor, list[Facts]]:
         """Latents float32 [count,4,h,w] of one size and their facts."""
         held = self._sets[int(rng.integers(1, len(self._sets))) if other_size else 0]
-        shares = np.array(
-            [share if len(held.of_level[level]) else 0 for level, share in enumerate(level_shares(fraction))]
-        )
+        wanted = zip(level_shares(fraction), held.of_level, strict=True)
+        shares = np.array([share if len(places) else 0.0 for share, places in wanted])
         levels = rng.choice(LEVELS, count, p=shares / shares.sum())
         places = [int(held.of_level[level][rng.integers(len(held.of_level[level]))]) for level in levels]
         return held.latents[places].float().to(self.device), [held.facts[place] for place in places]

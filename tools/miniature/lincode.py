@@ -43,7 +43,7 @@ def start_linear(vae: AutoencoderKL, pictures: Tensor) -> None:
 
 
 def whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Matrix [4,4] and mean [4] that make codes [B,4,h,w] uncorrelated with mean 0 and variance 1 (the nearest such)."""
+    """Matrix [4,4] and mean [4] that make codes [B,4,h,w] uncorrelated with mean 0 and variance 1 (ZCA)."""
     rows = codes.movedim(1, -1).flatten(0, 2).double()
     mean = rows.mean(0)
     values, vectors = torch.linalg.eigh(torch.cov((rows - mean).T))
@@ -53,8 +53,10 @@ def whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def into_quant(vae: AutoencoderKL, matrix: Tensor, mean: Tensor, scale: float) -> None:
-    """Put `matrix` (code - `mean`) / `scale` into the quant convolution, its inverse into the other; the variance that
-    the format also asks for becomes a constant near 0."""
+    """Put `matrix` (code - `mean`) / `scale` into the quant convolution, its inverse into the other.
+
+    The variance that the format also asks for becomes a constant near 0.
+    """
     quant, post = vae.quant_conv, vae.post_quant_conv
     channels = len(mean)
     matrix = matrix / scale

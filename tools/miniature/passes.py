@@ -1,4 +1,4 @@
-"""The UNet's and the text encoder's forward passes with the fast layers, over diffusers' and transformers' modules."""
+"""Forward passes of the UNet and the text encoder with the fast layers, over the libraries' own modules."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Watcher(Protocol):
 
 @dataclass
 class _Sync:
-    """`control`: [fraction, stop, rate's factor, good steps]; `reports` [R, 2]: each replica's loss and squared norm."""
+    """`control`: [fraction, stop, rate's factor, good steps]; `reports` [R, 2]: loss, squared norm of each replica."""
 
     barrier: Any
     control: Tensor
@@ -86,7 +86,8 @@ class _Sync:
 def train(make: Callable[[], Task], plan: Plan, file: Path, watcher: Watcher) -> bool:
     """Train from the state in `file`, or from the start, until the plan is done: then True; False when stopped.
 
-    A finished state begins another round from its averaged weights, with a short rise of the rate. `make` builds the task from nothing but the files on disk; it is sent to the other processes.
+    A finished state begins another round from its averaged weights, with a short rise of the rate. `make` builds the
+    task from nothing but the files on disk; it is sent to the other processes.
     """
     replicas = max(1, plan.replicas) if plan.device == "cpu" else 1
     if plan.replicas:

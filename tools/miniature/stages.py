@@ -50,8 +50,8 @@ SHOWN = (
 # What share of the minutes of `all` each stage gets; drawing and encoding take what they need.
 SHARES = {"autoencoder": 0.22, "text": 0.06, "unet": 0.62, "judge": 0.1}
 _DESCRIPTION = (
-    "A small latent diffusion model of the SD 1 layout, trained from nothing on pictures that its own drawing program "
-    "made (tools/miniature)."
+    "A small latent diffusion model of the SD 1 layout, trained from nothing on pictures of its own drawing program "
+    "(tools/miniature)."
 )
 
 

@@ -95,14 +95,12 @@ def _facts_loss(logits: Tensor, facts: Sequence[Facts]) -> tuple[Tensor, float]:
     """Mean cross-entropy over the attributes, and the share of attributes that were told right."""
     wanted = [labels(one) for one in facts]
     total, right, known = logits.new_zeros(()), 0.0, 0.0
-    for (name, values), part in zip(
-        ATTRIBUTES.items(), logits.split([len(v) for v in ATTRIBUTES.values()], 1), strict=True
-    ):
+    parts = logits.split([len(values) for values in ATTRIBUTES.values()], 1)
+    for name, part in zip(ATTRIBUTES, parts, strict=True):
         target = torch.tensor([one[name] for one in wanted], device=logits.device)
         shown = target != NOT_SHOWN
         if bool(shown.any()):
             total = total + F.cross_entropy(part[shown], target[shown])
             right += float((part[shown].argmax(1) == target[shown]).sum())
             known += float(shown.sum())
-        del values
     return total / len(ATTRIBUTES), right / max(known, 1.0)
