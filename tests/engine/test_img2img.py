@@ -17,6 +17,7 @@ from modules.engine.supplies import Supplies
 from modules.schema.engine import ModelRef
 from modules.schema.errors import BadRequest
 from modules.schema.events import Finished, ImageDone, Progress
+from modules.schema.infotext import parse, to_request, write
 from modules.schema.parts import ImageInput, Inpaint, SoftInpaint
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import SAMPLERS
@@ -121,6 +122,22 @@ def test_picture_k_of_a_batch_is_the_single_picture_of_its_seed(
     together = pictures(events)
     assert np.abs(draw(singles[1]) - together[1]).max() <= 2
     assert far(together[0][:, :56], together[1][:, :56]) > 3
+
+
+def test_the_text_of_a_picture_gives_it_again(
+    model: LoadedModel, draw: Drawer, folder: Path, name: str, left_half: str
+) -> None:
+    request = inpaint(name, left_half, mask_blur=3, masked_content="fill", strength=0.6).replace(sampler="Euler a")
+    (event,) = [
+        e
+        for e in generate(request, model, previews_per_second=0, supplies=Supplies(folder))
+        if isinstance(e, ImageDone)
+    ]
+    ran = GenerationRequest(**event.request)
+    read, notices = to_request(parse(write(ran, event.facts)), GenerationRequest())
+    assert notices == []
+    assert read.replace(subseed=ran.subseed, checkpoint=ran.checkpoint) == ran
+    assert np.array_equal(draw(read.replace(subseed=ran.subseed)), pictures([event])[0])
 
 
 def test_only_the_masked_half_changes(draw: Drawer, name: str, source: np.ndarray, left_half: str) -> None:

@@ -147,3 +147,34 @@ def test_vae(asked: str, side: Entry | None, name: str, path: str | None) -> Non
 
 def test_an_empty_prompt_is_fine() -> None:
     assert run(prompt="", negative_prompt="")[0].prompt == ""
+
+
+def test_parts_find_their_models_and_resolving_again_changes_nothing() -> None:
+    request, model, _ = run(
+        hires={"checkpoint": "b", "sampler": "Euler a", "width": 101}, refiner={"checkpoint": "a"}, sampler="DPM++ 2M"
+    )
+    assert (request.hires.checkpoint, request.hires.width) == ("b.ckpt [0123456789]", 104)
+    assert request.hires.scheduler == "Automatic", "the new sampler's own, not that of the first pass"
+    assert {role: ref.checkpoint for role, ref in model.others.items()} == {
+        "hires": "/models/b.ckpt",
+        "refiner": "/models/a.safetensors",
+    }
+    again = resolve(request, checkpoints=CHECKPOINTS, vaes=VAES, default_checkpoint="b")
+    assert (again[0], again[1]) == (request, model)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"inpaint": {"mask": "a" * 64}}, "needs a picture"),
+        ({"image": {}}, "no picture"),
+        ({"image": {"picture": "a" * 64}, "inpaint": {}}, "no mask"),
+        ({"image": {"picture": "a" * 64}, "soft_inpaint": {}}, "needs a mask"),
+        ({"image": {"picture": "a" * 64}, "hires": {}}, "larger size"),
+        ({"refiner": {}}, "names no checkpoint"),
+        ({"refiner": {"checkpoint": "none"}}, "none"),
+    ],
+)
+def test_parts_that_cannot_be_are_told(parts: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        run(**parts)
