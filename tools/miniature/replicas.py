@@ -72,7 +72,7 @@ class Watcher(Protocol):
 
 @dataclass
 class _Sync:
-    """`control`: [fraction, stop, rate's factor, good steps]; `reports` [R, 2]: loss, squared norm of each replica."""
+    """`control`: [fraction, stop, rate's factor, good steps]; `reports` [R, 2]: loss, squared norm of each."""
 
     barrier: Any
     control: Tensor
