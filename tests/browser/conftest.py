@@ -33,9 +33,14 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's data folder."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def address(data: Path) -> Iterator[str]:
     """The address of a server whose page is ready."""
-    data = tmp_path_factory.mktemp("data")
     port = _free_port()
     folders = ["--data-dir", str(data)]
     command = [sys.executable, "-c", RUN, str(ROOT), *folders, "--port", str(port), "--threads", "2"]

@@ -27,7 +27,7 @@ def test_a_plot_shows_its_cells_as_they_finish(open_page: OpenPage) -> None:
     page = open_page()
     _choose(page, XYZ)
     page.select_option(f"#txt2img-{XYZ}-x_type", "Steps")
-    write(page, **{f"{XYZ}-x_values": "2-4", f"{XYZ}-y_values": "1,5"})
+    write(page, **{f"{XYZ}-x_values": "2-4"})
     page.select_option(f"#txt2img-{XYZ}-y_type", "CFG Scale")
     write(page, **{f"{XYZ}-y_values": "1,5"})
     page.wait_for_function(f"""() => document.querySelector('[data-script="{XYZ}"] [data-cells]').textContent""")
@@ -79,6 +79,7 @@ def test_a_matrix_and_lines_are_drawn(open_page: OpenPage) -> None:
     page.select_option("#txt2img-script", "prompts-from-file-or-textbox")
     write(page, **{"prompt": "", "prompts-from-file-or-textbox-text": "a cat\n--prompt a dog --steps 2"})
     generate(page)
+    expect(page.locator("[data-panel=txt2img-output] [data-infotext]")).to_contain_text("a dog", timeout=LONG)
     wait_done(page)
     assert "Steps\n2" in shown_text(page)
     assert pictures(page) == 2

@@ -4,7 +4,7 @@
 import { action, all, later, make, one, say } from "./dom.js";
 import { Details } from "./details.js";
 import { KINDS, names } from "./names.js";
-import { findTag, toggleTag } from "./tags.js";
+import { findTag, toggleTag, toggleWords } from "./tags.js";
 import { promptBox } from "./textbox.js";
 import { VirtualGrid } from "./virtual.js";
 
@@ -153,8 +153,17 @@ export class Cards {
   use(entry) {
     if (entry.problem) return this.#details.open(entry);
     if (entry.kind === "checkpoint") selectCheckpoint(entry);
-    else toggleTag(this.#target(entry), entry);
+    else this.#write(entry);
     this.#mark();
+  }
+
+  // Typing needs the focus for a moment; then it is back on the card.
+  #write(entry) {
+    const [card, prompt] = [document.activeElement, this.#prompt];
+    const on = toggleTag(this.#target(entry), entry);
+    if (entry.negative) toggleWords(this.#boxes()[1], entry.negative, on);
+    this.#prompt = prompt;
+    card.focus({ preventScroll: true });
   }
 
   #inUse(entry) {
@@ -183,10 +192,7 @@ export class Cards {
 
   /** Add words (a trigger word) to the prompt of the tab in sight. */
   addWords(words) {
-    const box = this.#boxes()[0];
-    const text = box.value.replace(/[\s,]+$/, "");
-    box.value = text ? `${text}, ${words}` : words;
-    box.dispatchEvent(new Event("input", { bubbles: true }));
+    toggleWords(this.#boxes()[0], words, true);
   }
 
   #escape(event) {

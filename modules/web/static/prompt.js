@@ -93,9 +93,15 @@ class PromptBox {
     const item = make("li", { textContent: sentence(unknown) });
     if (!unknown.near) return item;
     const button = make("button", { type: "button", className: "quiet", textContent: unknown.near });
-    button.addEventListener("click", () => splice(this.#box, unknown.start, unknown.end, unknown.near));
+    button.addEventListener("click", () => this.#mend(unknown));
     item.append(button, "?");
     return item;
+  }
+
+  // Other words may have been mended meanwhile: the name is looked for again.
+  #mend({ name, kind }) {
+    const found = unknownNames(this.#box.value, this.#negative).find((one) => one.name === name && one.kind === kind);
+    if (found) splice(this.#box, found.start, found.end, found.near);
   }
 }
 

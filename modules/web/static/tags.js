@@ -19,6 +19,13 @@ export function findTag(text, { kind, name }) {
   return match && { start: match.index, end: match.index + match[0].length };
 }
 
+/** Put words at the end of a box where `on`, else take them out from there. */
+export function toggleWords(box, words, on) {
+  const text = box.value.replace(/[\s,]+$/, "");
+  if (on && !text.includes(words)) splice(box, 0, box.value.length, text ? `${text}, ${words}` : words);
+  else if (!on && text.endsWith(words)) splice(box, 0, box.value.length, text.slice(0, -words.length).replace(/[\s,]+$/, ""));
+}
+
 /** Put a file's tag and its trigger words at the end of the box, or take them out again; true when it is in now. */
 export function toggleTag(box, entry) {
   const place = findTag(box.value, entry);
