@@ -23,8 +23,11 @@ function split(words) {
   return at < 0 ? [words, ""] : [words.slice(0, at).trim(), words.slice(at).trim()];
 }
 
+const LONG_HASH = /^[0-9a-f]{40,}$/;
+
 function pair([, name, value]) {
-  return make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value }));
+  const shown = LONG_HASH.test(value) ? `${value.slice(0, 10)}…` : value;
+  return make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: shown, title: value }));
 }
 
 /** The seed written in a picture's text, as text (it may have more digits than a number holds), or null. */

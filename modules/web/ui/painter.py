@@ -60,7 +60,7 @@ def painter(form: str) -> str:
         f'aria-describedby="{form}-canvas-help"></canvas>'
         f'<span class="unseen" id="{form}-canvas-help">{_HELP}</span>{_empty(form)}</div>'
         '<div class="painter-foot"><span data-canvas-state role="status"></span><span class="painter-keys">'
-        "<kbd>[</kbd> <kbd>]</kbd> brush · <kbd>Ctrl</kbd> wheel zoom · <kbd>Space</kbd> drag moves</span>"
+        "<kbd>[</kbd> <kbd>]</kbd> brush · <kbd>Ctrl</kbd> wheel zoom · <kbd>Space</kbd> move</span>"
         f"{_view_tools()}{_file_tools(form)}</div>{kept}</div>"
     )
 
