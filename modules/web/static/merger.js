@@ -65,12 +65,13 @@ export class MergerTab {
   }
 }
 
-const stem = (name) => (name || "…").split("/").pop().replace(/\.\w+$/, "");
+const stem = (name) => name.split("/").pop().replace(/\.\w+$/, "");
 
 /** The recipe in one line, as the result is called where it gets no other name. */
 function recipe({ method, multiplier: m, checkpoint_a: a, checkpoint_b: b, checkpoint_c: c }) {
   const share = (number) => Number(number.toFixed(4));
-  if (method === "Weighted sum") return `${share(1 - m)} × ${stem(a)} + ${share(m)} × ${stem(b)}`;
-  if (method === "Add difference") return `${stem(a)} + ${share(m)} × (${stem(b)} − ${stem(c)})`;
-  return stem(a);
+  const [first, second, third] = [stem(a) || "A", stem(b) || "B", stem(c) || "C"];
+  if (method === "Weighted sum") return `${share(1 - m)} × ${first} + ${share(m)} × ${second}`;
+  if (method === "Add difference") return `${first} + ${share(m)} × (${second} − ${third})`;
+  return first;
 }
