@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +20,9 @@ from modules.engine.families.sd1 import SD1
 from tools.miniature import nets
 from tools.miniature.dataset import CELL, Shard, ShardPictures, save_array
 from tools.miniature.lincode import LANES, into_quant, start_linear, whitening
-from tools.miniature.nets import Sizes
+from tools.miniature.nets import Sizes, working_dtype
 from tools.miniature.optimise import Group
+from tools.miniature.state import load_state, prefixed
 
 CROP = 64
 WHOLE_AFTER = 0.8  # of the run; then whole pictures are mixed in
@@ -146,6 +150,34 @@ def whiten(vae: AutoencoderKL, pictures: np.ndarray) -> None:
     codes = torch.cat([nets.encode(vae, part) for part in as_input(pictures).split(16)])
     matrix, mean = whitening(codes)
     into_quant(vae, matrix, mean, SD1.latent_scale)
+
+
+def encode_all(
+    file: Path, sizes: Sizes, pairs: Sequence[tuple[Shard, Path]], device: str, workers: int
+) -> Iterator[int]:
+    """Encode shards into the files beside them with the autoencoder in `file`; yields how many are done."""
+    encode = partial(_encode_with, file, sizes, device)
+    if device != "cpu" or workers < 2 or len(pairs) < 2:
+        yield from (number for number, pair in enumerate(pairs, 1) if encode(pair))
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        yield from (number for number, _ in enumerate(pool.map(encode, pairs), 1))
+
+
+def _encode_with(file: Path, sizes: Sizes, device: str, pair: tuple[Shard, Path]) -> bool:
+    place = torch.device(device)
+    vae = _ready_vae(file, sizes, device).to(memory_format=torch.channels_last)
+    encode_shard(vae, *pair, place)
+    return True
+
+
+@cache
+def _ready_vae(file: Path, sizes: Sizes, device: str) -> AutoencoderKL:
+    state = load_state(file)
+    if state is None:
+        raise FileNotFoundError(file)
+    place = torch.device(device)
+    return loaded_vae(sizes, prefixed("vae", state.tensors)).to(place, working_dtype(place))
 
 
 @torch.no_grad()

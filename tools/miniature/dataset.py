@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -168,6 +169,12 @@ def save_array(path: Path, array: np.ndarray) -> None:
     with part.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
     os.replace(part, path)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def replace_file(path: Path, content: bytes) -> None:

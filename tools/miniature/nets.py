@@ -33,7 +33,7 @@ class Sizes:
     unet_channels: tuple[int, ...] = (64, 192)
     unet_attention: tuple[bool, ...] = (True, True)
     unet_layers: int = 1
-    unet_heads: int = 4
+    unet_heads: int = 2
     unet_groups: int = 32
     vae_channels: tuple[int, ...] = (32, 32, 64, 128)
     vae_layers: int = 1
@@ -90,6 +90,12 @@ class Sizes:
             "pad_token_id": EOS,
             "projection_dim": self.text_width,
         }
+
+
+def working_dtype(device: torch.device) -> torch.dtype:
+    """What is computed in: bf16 where it is fast."""
+    fast = device.type != "cpu" or torch.cpu.get_capabilities().get("amx_bf16")
+    return torch.bfloat16 if fast else torch.float32
 
 
 def build_unet(sizes: Sizes) -> UNet2DConditionModel:

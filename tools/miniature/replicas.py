@@ -21,6 +21,7 @@ import torch
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
+from tools.miniature.nets import working_dtype
 from tools.miniature.optimise import BUFFERS, AdamW, Flat, Group, average_decay, flatten, learning_rate
 from tools.miniature.state import State, below, load_state, prefixed, save_state
 
@@ -36,7 +37,8 @@ class Plan:
 
     `rate`: peak learning rate; `warm`: share of the run in which it rises; `clip`: greatest norm of the gradient;
     `keep`: decay of the weights' average; `replicas`: processes of one thread (0: this one with torch's threads).
-    `again`: begin another round where the state says that the last one was finished.
+    `again`: begin another round where the state says that the last one was finished. `data`: names what is learned
+    from; a state that was trained on other data is refused.
     """
 
     minutes: float
@@ -49,6 +51,7 @@ class Plan:
     device: str = "cpu"
     seed: int = 0
     again: bool = True
+    data: str = ""
 
 
 class Task(Protocol):
@@ -95,7 +98,7 @@ def train(make: Callable[[], Task], plan: Plan, file: Path, watcher: Watcher) ->
     device = torch.device(plan.device)
     task = make()
     flat = flatten(task.modules, task.groups, replicas, working_dtype(device), device)
-    facts = _resume(flat, file, plan.again)
+    facts = _resume(flat, file, plan)
     if facts.get("finished"):
         return True
     context = mp.get_context("spawn")
@@ -121,13 +124,7 @@ def train(make: Callable[[], Task], plan: Plan, file: Path, watcher: Watcher) ->
                 process.kill()
 
 
-def working_dtype(device: torch.device) -> torch.dtype:
-    """bf16 where it is fast."""
-    fast = device.type != "cpu" or torch.cpu.get_capabilities().get("amx_bf16")
-    return torch.bfloat16 if fast else torch.float32
-
-
-def _resume(flat: Flat, file: Path, again: bool) -> dict[str, Any]:
+def _resume(flat: Flat, file: Path, plan: Plan) -> dict[str, Any]:
     """Load the state; returns its facts, those of a new round where one begins, none at the very start."""
     state = load_state(file)
     if state is None:
@@ -135,7 +132,9 @@ def _resume(flat: Flat, file: Path, again: bool) -> dict[str, Any]:
     for kind in BUFFERS:
         flat.load(kind, below(kind, state.tensors))
     facts = dict(state.facts)
-    if facts.get("finished") and again:
+    if facts.get("data", "") != plan.data:
+        raise ValueError(f"{file} was trained on other data than is there now; move it away to train anew.")
+    if facts.get("finished") and plan.again:
         flat.master.copy_(flat.average)
         flat.first.zero_()
         flat.second.zero_()
@@ -252,6 +251,7 @@ class _First(_Replica):
         facts = {
             "step": self.count, "seconds": self.used, "factor": factor, "good": int(good), "finished": final,
             "round": self.round,
+            "data": self.plan.data,
             "seed": self.plan.seed,
         }  # fmt: skip
         save_state(self.file, State(tensors, facts))

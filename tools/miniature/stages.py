@@ -12,18 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from tools.miniature import autoencoder as ae
 from tools.miniature import judge
 from tools.miniature.dataset import SIZES as SHAPES
-from tools.miniature.dataset import Shard, ShardPictures, draw_all, learned, plan_shards
+from tools.miniature.dataset import Shard, ShardPictures, draw_all, file_hash, learned, plan_shards, replace_file
 from tools.miniature.diffusion import DiffusionSettings, averaged, paint, trained
 from tools.miniature.export import Networks, export
 from tools.miniature.journal import Journal, save_grid
 from tools.miniature.nets import Sizes
 from tools.miniature.optimise import Flat
-from tools.miniature.replicas import Plan, processes, train, working_dtype
+from tools.miniature.replicas import Plan, processes, train
 from tools.miniature.state import State, below, load_state, prefixed, save_state
 from tools.miniature.text import TextSettings
 from tools.miniature.wording import load_wording
@@ -120,18 +119,30 @@ def run_autoencoder(job: Job, minutes: float, steps: int | None) -> bool:
 
 
 def run_latents(job: Job, minutes: float, steps: int | None) -> bool:
+    """Settle the code (`vae`, from the autoencoder's averaged weights) and write the latents of all pictures."""
+    source = file_hash(job.file("autoencoder")) if job.file("autoencoder").exists() else ""
+    settled = load_state(job.file("vae"))
+    if settled is None or settled.facts.get("source") != source:
+        _settle_code(job, source)
+    mark = job.work / "latents" / "autoencoder.sha256"
+    code = file_hash(job.file("vae"))
+    if not mark.exists() or mark.read_text(encoding="utf-8") != code:
+        mark.parent.mkdir(exist_ok=True)
+        for path in mark.parent.glob("*.npy"):
+            path.unlink()
+        replace_file(mark, code.encode())
+    missing = [(shard, job.latents(shard)) for shard in job.shards if not job.latents(shard).exists()]
+    for number in ae.encode_all(job.file("vae"), job.sizes, missing, job.device, processes(job.processes)):
+        log.info("latents: %d of %d shards", number, len(missing))
+    return True
+
+
+def _settle_code(job: Job, source: str) -> None:
     state = load_needed(job.file("autoencoder"))
     vae = ae.loaded_vae(job.sizes, prefixed("vae", below("average.vae", state.tensors)))
     native = [shard for shard in job.shards if shard.size == SHAPES[0]]
     ae.whiten(vae, np.concatenate([ShardPictures.open(shard).whole(0, 8) for shard in native]))
-    save_state(job.file("vae"), State(dict(vae.state_dict()), {"step": state.facts.get("step", 0)}))
-    device = torch.device(job.device)
-    vae.to(device, working_dtype(device), memory_format=torch.channels_last)
-    (job.work / "latents").mkdir(exist_ok=True)
-    for number, shard in enumerate(job.shards, 1):
-        ae.encode_shard(vae, shard, job.latents(shard), device)
-        log.info("latents: %d of %d shards", number, len(job.shards))
-    return True
+    save_state(job.file("vae"), State(dict(vae.state_dict()), {"source": source}))
 
 
 def run_text(job: Job, minutes: float, steps: int | None) -> bool:
@@ -159,7 +170,7 @@ def run_unet(job: Job, minutes: float, steps: int | None) -> bool:
     settings = DiffusionSettings(
         job.shards, job.latent_files, vocabulary, start, job.sizes, job.seed, batch, job.device
     )
-    plan = replace(job.plan(minutes, steps), keep=0.998, warm=0.03)
+    plan = replace(job.plan(minutes, steps), keep=0.998, warm=0.03, data=file_hash(job.file("vae")))
     return train(settings, plan, job.file("unet"), Journal(job.work / "logs", "unet", picture, 420))
 
 
@@ -209,17 +220,5 @@ def run(stage: str, job: Job, minutes: float | None, steps: int | None) -> bool:
     if stage != "all":
         return STAGES[stage](job, minutes or 10.0, steps)
     kept = replace(job, again=False)
-    for name, function in STAGES.items():
-        if name == "latents" and _encoded(kept):
-            continue
-        if not function(kept, (minutes or 60.0) * SHARES.get(name, 0.0), steps):
-            return False
-    return True
-
-
-def _encoded(job: Job) -> bool:
-    """Whether the latents of all pictures are there and belong to the present autoencoder."""
-    vae, source = load_state(job.file("vae")), load_state(job.file("autoencoder"))
-    if vae is None or source is None or vae.facts.get("step") != source.facts.get("step"):
-        return False
-    return all(path.exists() for path in job.latent_files)
+    whole = minutes or 60.0
+    return all(function(kept, whole * SHARES.get(name, 0.0), steps) for name, function in STAGES.items())
