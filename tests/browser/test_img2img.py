@@ -246,6 +246,51 @@ def test_a_sketch_is_what_is_drawn_on(open_page: OpenPage) -> None:
     assert blue > red + 80
 
 
+def test_a_mask_is_chosen_and_a_sketch_is_its_own_mask(open_page: OpenPage, picture: Path, tmp_path: Path) -> None:
+    page = open_page()
+    open_img2img(page)
+    data = list(picture.read_bytes())
+    page.evaluate(
+        """data => { const clipboardData = new DataTransfer();
+        clipboardData.items.add(new File([new Uint8Array(data)], 'pasted.png', { type: 'image/png' }));
+        document.dispatchEvent(new ClipboardEvent('paste', { clipboardData })) }""",
+        data,
+    )
+    expect(page.locator(STATE)).to_contain_text("128 × 128")
+    mode(page, "Inpaint upload")
+    mask = Image.new("L", (SIDE, SIDE), 0)
+    mask.paste(128, (0, 0, SIDE, SIDE // 2))
+    mask.save(tmp_path / "mask.png")
+    page.set_input_files("#img2img-file-mask", tmp_path / "mask.png")
+    expect(page.locator(STATE)).to_contain_text(re.compile("mask 2[56] %"))  # half of it, half-masked
+
+    def asked() -> tuple[Image.Image, Image.Image]:
+        """Picture and mask that Generate asks for; the job itself is refused here."""
+        refusal = {"detail": "stopped by the test"}
+        page.route("**/api/v1/jobs", lambda route: route.fulfill(status=422, json=refusal))
+        with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/jobs")) as sent:
+            page.click("[data-panel=img2img] [data-action=generate]")
+        page.unroute("**/api/v1/jobs")
+        request = sent.value.post_data_json
+        names = (request["image"]["picture"], request["inpaint"]["mask"])
+        root = page.url.rstrip("/")
+        bodies = [page.request.get(f"{root}/api/v1/inputs/{name}").body() for name in names]
+        begun, masked = (Image.open(io.BytesIO(body)) for body in bodies)
+        return begun.convert("RGB"), masked.convert("L")
+
+    begun, masked = asked()
+    assert begun.getpixel((64, 64)) == (220, 50, 40)
+    assert abs(masked.getpixel((64, 10)) - 128) <= 2
+    assert masked.getpixel((64, 120)) == 0
+    mode(page, "Inpaint sketch")
+    write(page, page__colour="#00ff00", page__brush=30, page__transparency=50)
+    draw(page, (0.5, 0.5), (0.5, 0.5))
+    begun, masked = asked()
+    assert begun.getpixel((64, 64)) == (0, 255, 0)
+    assert abs(masked.getpixel((64, 64)) - 128) <= 2
+    assert masked.getpixel((10, 10)) == 0
+
+
 def test_on_a_phone_a_finger_draws_and_two_zoom(open_page: OpenPage, picture: Path) -> None:
     page = open_page(width=390, height=844)
     open_img2img(page)

@@ -74,7 +74,9 @@ export class Source {
 
   #pasted(event) {
     const files = [...event.clipboardData.files];
-    if (files.length && this.#element.offsetParent) this.use(files);
+    if (!files.length || !this.#element.offsetParent || event.defaultPrevented) return;
+    event.preventDefault(); // where two are in sight, the first takes it
+    this.use(files);
   }
 
   /** Keep all on the server: {pictures, names, texts, readings}. `told(done, all)` hears how far it is. Throws `Refused`. */

@@ -56,7 +56,7 @@ def painter(form: str) -> str:
     return (
         '<div class="painter" data-painter data-kind="" data-filled="">'
         f'<div class="painter-tools" role="toolbar" aria-label="Brush">{_tools(form)}</div>'
-        '<div class="easel"><canvas tabindex="0" role="img" aria-label="Canvas" '
+        '<div class="easel"><canvas tabindex="0" role="application" aria-label="Canvas" '
         f'aria-describedby="{form}-canvas-help"></canvas>'
         f'<span class="unseen" id="{form}-canvas-help">{_HELP}</span>{_empty(form)}</div>'
         '<div class="painter-foot"><span data-canvas-state role="status"></span><span class="painter-keys">'
