@@ -76,20 +76,22 @@ class ChangedWeights:
 
     def _edit(self, slot: Slot, layer: nn.Module, edit: Edit) -> None:
         original = self._kept[slot][1]
-        present = _get(layer, slot.which)
-        if original is None or present is None:
-            work = torch.zeros(_out_size(layer), device=_device(layer))
+        stored = _stored(layer, slot.which)
+        if original is None or stored is None:
+            weight = _stored(layer, "weight")
+            assert weight is not None
+            work = torch.zeros(weight_shape(layer)[0], device=weight.device)
             edit(work)
-            _put(layer, slot.which, work.to(_dtype(layer)))
+            _put(layer, slot.which, work.to(weight.dtype))
             return
         # The second change of a plain float32 tensor reuses the memory of the first.
         if slot in self._own:
-            edit(present.copy_(original))
+            edit(stored.copy_(original))
             return
-        work = original.to(present.device, torch.float32, copy=True).contiguous()
+        work = original.to(stored.device, torch.float32, copy=True).contiguous()
         edit(work)
-        _put(layer, slot.which, work.to(present.dtype))
-        if present.dtype == torch.float32 and not isinstance(layer, PackedConv2d) and present.is_contiguous():
+        _put(layer, slot.which, work.to(stored.dtype))
+        if stored.dtype == torch.float32 and not isinstance(layer, PackedConv2d) and stored.is_contiguous():
             self._own.add(slot)
 
 
@@ -105,14 +107,22 @@ def named_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def weight_shape(layer: nn.Module) -> torch.Size:
-    weight = _get(layer, "weight")
-    assert weight is not None
-    return weight.shape
+    stored = _stored(layer, "weight")
+    assert stored is not None
+    return stored.shape
 
 
 def _get(layer: nn.Module, which: str) -> Tensor | None:
+    """The tensor in the ordinary layout."""
     if which == "weight" and isinstance(layer, PackedConv2d | PackedLinear):
         return layer.dense()
+    return _stored(layer, which)
+
+
+def _stored(layer: nn.Module, which: str) -> Tensor | None:
+    """The tensor as the layer has it, which may be packed."""
+    if which == "weight" and isinstance(layer, PackedConv2d | PackedLinear):
+        return layer.packed
     tensor = getattr(layer, which, None)
     return None if tensor is None else tensor.detach()
 
@@ -137,29 +147,11 @@ def _narrowed(tensor: Tensor | None) -> Tensor | None:
 
 def _widened(kept: Tensor | None, layer: nn.Module, which: str) -> Tensor | None:
     """What was kept in the layer's present device, format and memory layout."""
-    if kept is None:
-        return None
-    present = _get(layer, which)
-    if present is None:
+    stored = _stored(layer, which)
+    if kept is None or stored is None:
         return kept
-    if isinstance(layer, PackedConv2d | PackedLinear):
-        return kept.to(present.dtype)
-    if kept.dtype == present.dtype and kept.device == present.device:
+    if which == "weight" and isinstance(layer, PackedConv2d | PackedLinear):
+        return kept.to(stored.dtype)
+    if kept.dtype == stored.dtype and kept.device == stored.device:
         return kept
-    return torch.empty_like(present).copy_(kept)
-
-
-def _device(layer: nn.Module) -> torch.device:
-    weight = _get(layer, "weight")
-    assert weight is not None
-    return weight.device
-
-
-def _dtype(layer: nn.Module) -> torch.dtype:
-    weight = _get(layer, "weight")
-    assert weight is not None
-    return weight.dtype
-
-
-def _out_size(layer: nn.Module) -> int:
-    return int(weight_shape(layer)[0])
+    return torch.empty_like(stored).copy_(kept)
