@@ -30,7 +30,7 @@ def _names(part: str) -> list[str]:
 
 
 def _form(name: str) -> str:
-    found = re.search(f'<form class="form" data-panel="{name}".*?</form>', _markup(), re.DOTALL)
+    found = re.search(f'<form class="[a-z ]*form" data-panel="{name}".*?</form>', _markup(), re.DOTALL)
     assert found
     return found[0]
 
