@@ -123,8 +123,9 @@ class ShardPictures:
 
     @classmethod
     def open(cls, shard: Shard) -> Self:
-        styles = (one.facts.style in TEXTURED for one in read_samples(shard))
-        return cls(np.load(shard.pixels, mmap_mode="r"), np.fromiter(styles, bool))
+        lines = shard.lines.read_text(encoding="utf-8").splitlines()
+        textured = (json.loads(line)["style"] in TEXTURED for line in lines)
+        return cls(np.load(shard.pixels, mmap_mode="r"), np.fromiter(textured, bool))
 
     def __len__(self) -> int:
         return len(self.pixels)
