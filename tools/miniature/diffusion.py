@@ -25,6 +25,7 @@ from tools.miniature.latents import OTHER_SIZES_EVERY, LatentSet
 from tools.miniature.nets import Sizes
 from tools.miniature.optimise import Flat, Group
 from tools.miniature.passes import run_text, run_unet
+from tools.miniature.replicas import ROUND
 from tools.miniature.wording import Wording, load_wording
 
 SNR_CAP = 5.0  # min-SNR weighting (Hang et al. 2023)
@@ -70,6 +71,8 @@ class DiffusionTask:
 
     def loss(self, step: int, fraction: float, rank: int, replicas: int) -> tuple[Tensor, Mapping[str, float]]:
         rng = np.random.default_rng([self.settings.seed, step, rank])
+        # What was learned in order once is gone over mixed.
+        fraction = fraction if step < ROUND else 1.0
         batch = self.settings.batch // (SMALL if fraction < SMALL_UNTIL else 1)
         count = max(1, batch // replicas // SHARED)
         # The same size in every replica, so that none waits for the others.

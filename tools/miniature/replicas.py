@@ -27,7 +27,7 @@ from tools.miniature.state import State, below, load_state, prefixed, save_state
 
 _PATIENCE = 1800.0  # seconds that a replica waits for the others
 _SAVE_EVERY = 120.0
-_ROUND = 10_000_000  # steps between the data of two rounds
+ROUND = 10_000_000  # steps between the data of two rounds
 _MOST_BAD = 3  # steps without numbers in a row, after which the rate is halved
 
 
@@ -108,7 +108,7 @@ def train(make: Callable[[], Task], plan: Plan, file: Path, watcher: Watcher) ->
         torch.zeros(replicas, 2, dtype=torch.float64).share_memory_(),
     )
     # Every round has data of its own.
-    first = facts.get("step", 0) + facts.get("round", 0) * _ROUND
+    first = facts.get("step", 0) + facts.get("round", 0) * ROUND
     others = [
         context.Process(target=_other, args=(make, plan, flat, sync, rank, first), daemon=True)
         for rank in range(1, replicas)
@@ -198,7 +198,7 @@ class _First(_Replica):
         self.file, self.watcher = file, watcher
         self.count = int(facts.get("step", 0))
         self.round = int(facts.get("round", 0))
-        self.first = self.round * _ROUND
+        self.first = self.round * ROUND
         self.used = float(facts.get("seconds", 0.0))
         self.stopping = False
         self.bad = 0
