@@ -14,7 +14,7 @@ from modules.catalog.cache import Facts
 from modules.catalog.embeddings import vectors_in
 from modules.schema.json_object import parse_object
 
-_MOST_TAGS = 24
+_MOST_WORDS = 60
 _LONGEST = 2000
 _BUNDLED = "bundle_emb."
 _FAMILY_BY_CONTEXT = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
@@ -40,7 +40,6 @@ def lora_facts(shapes: Shapes, metadata: Mapping[str, str]) -> Facts:
         "base": (metadata.get("ss_sd_model_name") or metadata.get("ss_base_model_version") or "")[:_LONGEST],
         "family": family_of(shapes, metadata),
         "hash": metadata.get("sshs_model_hash", "").lower(),
-        "tags": tag_counts(metadata.get("ss_tag_frequency", ""))[:_MOST_TAGS],
         "bundled": bundled_embeddings(shapes),
     }
 
@@ -64,15 +63,15 @@ def family_of(shapes: Shapes, metadata: Mapping[str, str]) -> str | None:
     return "sd1" if version.startswith("sd_") else None
 
 
-def tag_counts(text: str) -> list[tuple[str, int]]:
-    """Tags of the training pictures with their counts, the most frequent first; `text`: {folder: {tag: count}}."""
+def training_words(metadata: Mapping[str, str]) -> list[tuple[str, int]]:
+    """Words of the training pictures with their counts, the most frequent first."""
     counts: Counter[str] = Counter()
-    for folder in (parse_object(text) or {}).values():
+    for folder in (parse_object(metadata.get("ss_tag_frequency", "")) or {}).values():
         if isinstance(folder, dict):
             for tag, count in cast("dict[str, Any]", folder).items():
                 if isinstance(count, int | float) and math.isfinite(count) and tag.strip():
                     counts[tag.strip()[:100]] += int(count)
-    return counts.most_common()
+    return counts.most_common(_MOST_WORDS)
 
 
 def bundled_embeddings(shapes: Shapes) -> dict[str, int]:

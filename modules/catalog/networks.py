@@ -24,7 +24,7 @@ Kind = Literal["lora", "hypernet"]
 ENDINGS: Mapping[Kind, tuple[str, ...]] = {"lora": (".safetensors", ".pt", ".ckpt"), "hypernet": (".pt",)}
 WORDS: Mapping[Kind, str] = {"lora": "LoRA", "hypernet": "hypernetwork"}
 SHORT_HASH: Mapping[Kind, int] = {"lora": 12, "hypernet": 10}
-_CACHE_KIND: Mapping[Kind, str] = {"lora": "lora-1", "hypernet": "hypernet-1"}
+_CACHE_KIND: Mapping[Kind, str] = {"lora": "lora-2", "hypernet": "hypernet-1"}
 _HASH_KIND = "lora-hash"
 _EXPECTED = {"lora": facts.LORA, "hypernet": facts.HYPERNETWORK}
 
@@ -33,8 +33,8 @@ _EXPECTED = {"lora": facts.LORA, "hypernet": facts.HYPERNETWORK}
 class NetworkEntry:
     """A LoRA or hypernetwork file. `name` is its path below its folder; a prompt calls it by `stem` or `alias`.
 
-    `tags`: words of its training pictures with counts, the most frequent first. `trigger`: the words that its maker
-    says it wants. `note`: what the user noted beside the file. `bundled`: embeddings in it, with numbers of vectors.
+    `trigger`: the words that its maker says it wants. `note`: what the user noted beside the file. `bundled`:
+    embeddings in it, with numbers of vectors.
     `family` is a key of FAMILIES or None. `problem` is a sentence where it cannot be used.
     """
 
@@ -50,7 +50,6 @@ class NetworkEntry:
     trigger: str = ""
     base: str = ""
     family: str | None = None
-    tags: tuple[tuple[str, int], ...] = ()
     bundled: Mapping[str, int] = field(default_factory=dict[str, int])
     note: Note = Note()
     preview: Path | None = None
@@ -221,7 +220,6 @@ def _entry(kind: Kind, item: Found, known: Facts, beside: Beside) -> NetworkEntr
         trigger=known.get("trigger") or "",
         base=known.get("base") or "",
         family=known.get("family"),
-        tags=tuple((tag, count) for tag, count in known.get("tags") or ()),
         bundled=known.get("bundled") or {},
         note=note,
         preview=beside.preview(item.path),

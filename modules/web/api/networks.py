@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from modules.catalog.beside import Note, note_of, preview_of, write_note
 from modules.catalog.checkpoints import CheckpointEntry
 from modules.catalog.embeddings import EmbeddingEntry
+from modules.catalog.network_facts import training_words
 from modules.catalog.networks import NetworkEntry
 from modules.schema.errors import ModelFileError, NotFound
 from modules.service.app import App
@@ -64,7 +65,8 @@ def details(kind: Kind, path: Below, app: TheApp) -> dict[str, Any]:
     in the selected checkpoint's vocabulary. Takes seconds for embeddings."""
     entry = _find(app, kind, path)
     if isinstance(entry, NetworkEntry):
-        return {"tags": entry.tags, "metadata": app.networks.metadata(entry), "bundled": dict(entry.bundled)}
+        metadata = app.networks.metadata(entry)
+        return {"tags": training_words(metadata), "metadata": metadata, "bundled": dict(entry.bundled)}
     if isinstance(entry, CheckpointEntry):
         return {"metadata": entry.metadata}
     selected = next((e.path for e in app.checkpoints.entries if e.title == app.selected_checkpoint), None)
