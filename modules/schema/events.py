@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, get_args
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,46 @@ class ImageSaved:
 
 
 @dataclass(frozen=True)
+class TrainStep:
+    """Where a training stands: after `step` of `steps`; `run` names its folder.
+
+    `state` is "preparing", "training" or "evaluating". `loss` is the step's own, `smooth` its running mean; `norm`
+    the mean length of the vectors (0 for a LoRA). `evaluation`: the newest loss on the fixed pictures, `best` the
+    lowest and `best_step` its step. Times in seconds; `memory` in MB, on the device or, on a CPU, of the process.
+    """
+
+    run: str
+    step: int
+    steps: int
+    state: str = "training"
+    loss: float | None = None
+    smooth: float | None = None
+    rate: float | None = None
+    norm: float | None = None
+    evaluation: float | None = None
+    best: float | None = None
+    best_step: int | None = None
+    seconds_per_step: float | None = None
+    seconds_left: float | None = None
+    memory: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainFile:
+    """A file of a run is there: `name` below the run's folder.
+
+    `kind` is "preview" (picture `index` with the new word), "plain" (the same without it), "copy" (what was learned
+    after `step`, usable as it is) or "result" (the final file, `name` below the embeddings or LoRA folder).
+    """
+
+    run: str
+    step: int
+    kind: str
+    name: str
+    index: int = 0
+
+
+@dataclass(frozen=True)
 class Notice:
     """One sentence the user should read; `level` is "info" or "warning"."""
 
@@ -85,7 +125,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Finished:
-    """The job ended. `reason` is "done", "interrupted" or "cancelled"."""
+    """The job ended. `reason` is "done", "interrupted", "cancelled" or, of a training, "paused"."""
 
     reason: str = "done"
     seconds: float = 0.0
@@ -102,11 +142,11 @@ class EngineStatus:
     checkpoint: str = ""
 
 
-Event = Progress | Preview | ImageDone | ImageSaved | Notice | Failed | Finished | EngineStatus
+Event = (
+    Progress | Preview | ImageDone | ImageSaved | TrainStep | TrainFile | Notice | Failed | Finished | EngineStatus
+)
 
-EVENT_TYPES: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in (Progress, Preview, ImageDone, ImageSaved, Notice, Failed, Finished, EngineStatus)
-}
+EVENT_TYPES: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 ENDINGS = (Failed, Finished)
 
 
