@@ -65,9 +65,9 @@ class EngineJob(Frozen):
 
 
 class Command(Frozen):
-    """`run` needs job, `load` needs model, `interrupt` and `skip` need job_id."""
+    """`run` needs job, `load` needs model, `interrupt`, `skip` and (of a training) `pause` need job_id."""
 
-    name: Literal["run", "load", "interrupt", "skip", "shutdown"]
+    name: Literal["run", "load", "interrupt", "skip", "pause", "shutdown"]
     job: EngineJob | None = None
     model: ModelRef | None = None
     job_id: str | None = None

@@ -1,4 +1,4 @@
-"""Everything that a job can be: pictures drawn, enlarged, plotted in many variants, or checkpoints merged.
+"""Everything that a job can be: pictures drawn, enlarged, plotted in many variants, checkpoints merged, training.
 
 The `kind` tells them apart; without one it is a `GenerationRequest`, so what was stored before there were kinds stays
 readable.
@@ -14,6 +14,7 @@ from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
 from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
+from modules.schema.training import TrainingRequest
 
 GENERATION = "generation"
 
@@ -29,16 +30,18 @@ Order = Annotated[
     Annotated[GenerationRequest, Tag(GENERATION)]
     | Annotated[ExtrasRequest, Tag("extras")]
     | Annotated[MergeRequest, Tag("merge")]
-    | Annotated[ScriptRequest, Tag("script")],
+    | Annotated[ScriptRequest, Tag("script")]
+    | Annotated[TrainingRequest, Tag("training")],
     Discriminator(kind_of),
 ]
-AnyOrder = GenerationRequest | ExtrasRequest | MergeRequest | ScriptRequest
+AnyOrder = GenerationRequest | ExtrasRequest | MergeRequest | ScriptRequest | TrainingRequest
 ORDER: TypeAdapter[AnyOrder] = TypeAdapter(Order)
 """Reads an order from JSON; raises pydantic's ValidationError."""
 
-KINDS: dict[str, type[GenerationRequest] | type[ExtrasRequest] | type[MergeRequest] | type[ScriptRequest]] = {
+KINDS: dict[str, type[AnyOrder]] = {
     GENERATION: GenerationRequest,
     "extras": ExtrasRequest,
     "merge": MergeRequest,
     "script": ScriptRequest,
+    "training": TrainingRequest,
 }

@@ -45,6 +45,9 @@ class Settings(Frozen):
     retry_lost_jobs: bool = knob(False, "Run lost jobs again",
                                  "When the engine process dies in the middle of a job, run the job once more instead "
                                  "of reporting it failed.", section="engine")  # fmt: skip
+    resume_training: bool = knob(True, "Go on with trainings",
+                                 "A training that was running when the program ended goes on at the next start; "
+                                 "otherwise it waits for Resume.", section="engine")  # fmt: skip
 
     previews: bool = knob(True, "Live preview", "Show the picture while it is drawn.", section="preview")
     previews_per_second: float = knob(2.0, "Previews a second", "At most this many.", ge=0.1, le=20, step=0.1,
