@@ -63,7 +63,8 @@ def begin(request: GenerationRequest, original: Original, images: range, model: 
     image = request.image
     assert image is not None
     size = (request.height // model.family.latent_factor, request.width // model.family.latent_factor)
-    mask = None if original.mask is None else latent_mask(original.mask, size, request).to(model.device)
+    seen = original.latent_mask
+    mask = None if seen is None else latent_mask(seen, size, request).to(model.device)
     latents = encoded(model, [_content(request, original)], request, images)
     if image.resize_mode == LATENT_RESIZE and original.box is None:
         latents = F.interpolate(latents, size, mode="bilinear", antialias=False)
@@ -95,9 +96,9 @@ def _soft(options: SoftInpaint, mask: Tensor) -> SoftMix:
 
 
 def _content(request: GenerationRequest, original: Original) -> Image.Image:
-    if request.inpaint is None or original.mask is None or request.inpaint.masked_content != "fill":
+    if request.inpaint is None or original.latent_mask is None or request.inpaint.masked_content != "fill":
         return original.drawn
-    return filled(original.drawn, original.mask.resize(original.drawn.size))
+    return filled(original.drawn, original.latent_mask.resize(original.drawn.size))
 
 
 def _masked_content(

@@ -24,9 +24,9 @@ class Original:
     """What a job of img2img begins with; the same for all its pictures.
 
     source: the whole picture, RGB. drawn: what is encoded, RGB of the request's size (but for the latent resize mode:
-    of its own). mask: what is drawn anew, L of the request's size, None for everything. box: where `drawn` lies in
-    the source, None for all of it. overlay: where the result is shown, L of the source's size with a box, else of the
-    request's.
+    of its own). mask: what is drawn anew, L of the request's size, None for everything; latent_mask: the same as the
+    sampling sees it. box: where `drawn` lies in the source, None for all of it. overlay: where the result is shown, L
+    of the source's size with a box, else of the request's.
     """
 
     source: Image.Image
@@ -34,6 +34,7 @@ class Original:
     mask: Image.Image | None = None
     box: masks.Box | None = None
     overlay: Image.Image | None = None
+    latent_mask: Image.Image | None = None
 
 
 def open_original(request: GenerationRequest, supplies: Supplies) -> Original | None:
@@ -48,11 +49,15 @@ def open_original(request: GenerationRequest, supplies: Supplies) -> Original | 
         return Original(source, _fitted(source, image, size, enlarge))
     mask = _mask(request.inpaint, supplies, source.size)
     if request.inpaint.area == "Only masked":
-        return _only_masked(request.inpaint, source, mask, size, enlarge)
+        latent = _latent_mask(request.inpaint, supplies, source.size)
+        return _only_masked(request.inpaint, source, (mask, latent or mask), size, enlarge)
     small = fit(mask, *size, image.resize_mode)
     if small.getbbox() is None:
         raise _empty(request.inpaint)
-    return Original(source, _fitted(source, image, size, enlarge), small, overlay=masks.doubled(small))
+    latent = _latent_mask(request.inpaint, supplies, source.size)
+    latent = small if latent is None else fit(latent, *size, image.resize_mode)
+    drawn = _fitted(source, image, size, enlarge)
+    return Original(source, drawn, small, overlay=masks.doubled(small), latent_mask=latent)
 
 
 def on_background(picture: Image.Image, colour: str) -> Image.Image:
@@ -100,16 +105,29 @@ def _empty(inpaint: Inpaint) -> BadRequest:
     return BadRequest("The mask is empty: paint over the part that is to be drawn anew.", "mask")
 
 
+def _latent_mask(inpaint: Inpaint, supplies: Supplies, size: tuple[int, int]) -> Image.Image | None:
+    """The latent mask at the picture's size, where there is one of its own."""
+    if not inpaint.latent_mask:
+        return None
+    return stretch(masks.as_mask(supplies.picture(inpaint.latent_mask, "latent_mask"), inpaint.round_mask), *size)
+
+
 def _only_masked(
-    inpaint: Inpaint, source: Image.Image, mask: Image.Image, size: tuple[int, int], enlarge: Enlarge
+    inpaint: Inpaint,
+    source: Image.Image,
+    both: tuple[Image.Image, Image.Image],
+    size: tuple[int, int],
+    enlarge: Enlarge,
 ) -> Original:
-    """The box around the mask, in the shape of what is drawn, at full size."""
+    """The box around the mask, in the shape of what is drawn, at full size. `both`: mask and latent mask."""
+    mask, latent = both
     region = masks.region(mask, inpaint.padding)
     if region is None:
         raise _empty(inpaint)
     box = masks.expanded(region, size, source.size)
     drawn = fit(source.crop(box), *size, "Resize and fill", enlarge)
-    return Original(source, drawn, fit(mask.crop(box), *size, "Resize and fill"), box, mask)
+    small, latent = (fit(one.crop(box), *size, "Resize and fill") for one in (mask, latent))
+    return Original(source, drawn, small, box, mask, latent)
 
 
 def finished(

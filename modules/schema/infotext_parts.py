@@ -20,8 +20,11 @@ _PICTURE = re.compile(r"[0-9a-f]{64}")
 
 _KNOBS: dict[str, dict[str, Knob]] = {part: knobs(model) for part, model in PARTS.items()}
 # Input pictures by their content, so that a text alone can find them again.
-_PICTURES = {"image": ("picture", "Init image hash"), "inpaint": ("mask", "Mask hash"),
-             "hires": ("picture", "Hires first pass hash")}  # fmt: skip
+_PICTURES = {
+    "image": {"picture": "Init image hash"},
+    "inpaint": {"mask": "Mask hash", "latent_mask": "Latent mask hash"},
+    "hires": {"picture": "Hires first pass hash"},
+}
 _SOFT = "Soft inpainting enabled"
 _RESIZE = "Hires resize"
 _OLD_FIRST_PASS = "First pass size"
@@ -43,7 +46,7 @@ _SIGNS: dict[str, tuple[str, ...]] = {
     "refiner": ("Refiner",),
 }
 PART_KEYS = frozenset(
-    (_SOFT, _RESIZE, _OLD_FIRST_PASS, *(key for _, key in _PICTURES.values()))
+    (_SOFT, _RESIZE, _OLD_FIRST_PASS, *(key for keys in _PICTURES.values() for key in keys.values()))
     + tuple(k.infotext for part in _KNOBS.values() for k in part.values() if k.infotext)
 )
 
@@ -81,9 +84,9 @@ def _params(name: str, part: Frozen) -> dict[str, Any]:
     if name == "hires" and (getattr(part, "width", 0) or getattr(part, "height", 0)):
         del found["Hires upscale"]
         found[_RESIZE] = f"{getattr(part, 'width', 0)}x{getattr(part, 'height', 0)}"
-    if name in _PICTURES:
-        field, key = _PICTURES[name]
-        found[key] = getattr(part, field)
+    for field, key in _PICTURES.get(name, {}).items():
+        if field != "latent_mask" or getattr(part, field):
+            found[key] = getattr(part, field)
     return found
 
 
@@ -111,10 +114,10 @@ def _part(reading: Reading, name: str, before: Frozen | None) -> Frozen:
         raw = own.take(knob.infotext) if knob.infotext else None
         if raw is not None and knob.infotext and not (name == "hires" and field in ("sampler", "scheduler")):
             own.knob(knob, knob.infotext, raw)
-    if name in _PICTURES:
-        field, key = _PICTURES[name]
+    for field, key in _PICTURES.get(name, {}).items():
         picture = own.take(key) or ""
-        own.values[field] = picture if _PICTURE.fullmatch(picture) else getattr(before, field, "")
+        kept = "" if field == "latent_mask" else getattr(before, field, "")
+        own.values[field] = picture if _PICTURE.fullmatch(picture) else kept
     if name == "hires":
         _read_hires(own, reading.values)
     return PARTS[name](**own.values)

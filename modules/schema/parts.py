@@ -76,6 +76,10 @@ class Inpaint(Frozen):
     """Draw anew only where a mask is white; needs an `ImageInput`."""
 
     mask: PictureHash = knob("", "Mask", "White is drawn anew; grey partly.", section="inpaint", hidden=True)
+    latent_mask: PictureHash = knob(
+        "", "Latent mask", "What is drawn anew of the mask's part, where that is to differ from what is shown; not "
+        "blurred, not inverted.", section="inpaint", hidden=True,
+    )  # fmt: skip
     mask_blur: float = knob(
         4.0, "Mask blur", "How far the mask's border is softened.", section="inpaint", infotext="Mask blur", ge=0,
         le=512, soft_le=64, step=1, unit="px",

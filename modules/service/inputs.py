@@ -84,6 +84,15 @@ class InputPictures:
             picture.load()
             return picture.copy()
 
+    def opaque(self, name: str, background: str) -> Image.Image:
+        """The picture of that name in RGB, `background` (#rrggbb) under what is transparent; raises NotFound."""
+        picture = self.open(name)
+        if picture.mode not in ("RGBA", "LA"):
+            return picture.convert("RGB")
+        whole = Image.new("RGBA", picture.size, background)
+        whole.alpha_composite(picture.convert("RGBA"))
+        return whole.convert("RGB")
+
     def prune(self, days: float) -> None:
         """Remove pictures that nobody has used for so long."""
         limit = time.time() - days * 86400

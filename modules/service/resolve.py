@@ -101,6 +101,7 @@ def picture_names(request: GenerationRequest) -> list[str]:
     names = (
         request.image and request.image.picture,
         request.inpaint and request.inpaint.mask,
+        request.inpaint and request.inpaint.latent_mask,
         request.hires and request.hires.picture,
     )
     return [name for name in names if name]

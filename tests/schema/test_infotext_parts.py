@@ -27,7 +27,7 @@ TAIL = "Steps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, Model: 
 
 def other(knob: Knob) -> Any:
     """A value that is not the default."""
-    if knob.name in ("picture", "mask"):
+    if knob.name in ("picture", "mask", "latent_mask"):
         return "c" * 64
     if knob.name == "background_color":
         return "#102030"

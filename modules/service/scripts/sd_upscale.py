@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from modules.schema.errors import BadRequest
 from modules.schema.extras import ExtrasRequest
 from modules.schema.frozen import Frozen
@@ -15,10 +11,10 @@ from modules.schema.knob import knob
 from modules.schema.request import GenerationRequest
 from modules.service.inputs import InputPictures
 from modules.service.plans import Results, Sheet
+from modules.service.scripts.tiles import Tiles
 
 NAME = "SD upscale"
 IMAGES = "img2img-images"
-Weights = NDArray[np.float64]
 
 
 class SdUpscaleOptions(Frozen):
@@ -29,14 +25,6 @@ class SdUpscaleOptions(Frozen):
     scale: float = knob(2.0, "Scale factor", "How many times as wide and high.", section="upscale", ge=1, le=8,
                         soft_le=4, step=0.05)  # fmt: skip
     upscaler: str = knob("None", "Upscaler", "What enlarges before tiles are drawn.", section="upscale")
-
-
-def positions(length: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin along a side; the last one ends with the picture."""
-    if length <= tile:
-        return [0]
-    count = -(-(length - overlap) // max(tile - overlap, 1))
-    return [int(index * (length - tile) / (count - 1)) for index in range(count)]
 
 
 class SdUpscale:
@@ -52,10 +40,7 @@ class SdUpscale:
         self._image = base.image
         width, height = inputs.open(base.image.picture).size
         self._size = max(1, int(width * options.scale)), max(1, int(height * options.scale))
-        overlap = min(options.overlap, min(base.width, base.height) - 8)
-        self._columns = positions(self._size[0], base.width, overlap)
-        self._rows = positions(self._size[1], base.height, overlap)
-        self._overlap = overlap
+        self._layout = Tiles(self._size, (base.width, base.height), options.overlap)
 
     @property
     def cells(self) -> int:
@@ -63,7 +48,7 @@ class SdUpscale:
 
     @property
     def _tiles(self) -> int:
-        return len(self._columns) * len(self._rows)
+        return len(self._layout.boxes)
 
     def size(self, index: int) -> int:
         """Always one picture."""
@@ -75,10 +60,7 @@ class SdUpscale:
         if index == 0 or results is None:
             return self._enlarging()
         batch, tile = divmod(index - 1, self._tiles)
-        top, left = (self._rows[tile // len(self._columns)], self._columns[tile % len(self._columns)])
-        large = results.pictures(0)[0]
-        width, height = self._base.width, self._base.height
-        piece = large.crop((left, top, min(left + width, large.width), min(top + height, large.height)))
+        piece = results.pictures(0)[0].crop(self._layout.boxes[tile])
         image = self._image.replace(picture=self._inputs.add_picture(piece), resize_mode="Just resize")
         return self._base.replace(image=image, seed=self._base.seed + batch + tile, batch_count=1, batch_size=1)
 
@@ -89,7 +71,7 @@ class SdUpscale:
             first = 1 + batch * self._tiles
             tiles = [picture for n in range(self._tiles) for picture in results.pictures(first + n)]
             if len(tiles) == self._tiles:
-                found.append(Sheet(self._joined(tiles), "", first, self._facts(), IMAGES))
+                found.append(Sheet(self._layout.joined(tiles), "", first, self._facts(), IMAGES))
         return found
 
     def _enlarging(self) -> ExtrasRequest:
@@ -98,33 +80,5 @@ class SdUpscale:
         return ExtrasRequest(pictures=(self._image.picture,), resize_mode="Scale to", width=width, height=height,
                              upscaler_1=upscaler)  # fmt: skip
 
-    def _joined(self, tiles: list[Image.Image]) -> Image.Image:
-        """Tiles cross-faded where they overlap."""
-        width, height = self._size
-        whole: Weights = np.zeros((height, width, 3))
-        weights: Weights = np.zeros((height, width, 1))
-        for n, tile in enumerate(tiles):
-            row, column = divmod(n, len(self._columns))
-            top, left = self._rows[row], self._columns[column]
-            wide, high = min(self._base.width, width - left), min(self._base.height, height - top)
-            pixels = np.asarray(tile.resize((wide, high)) if tile.size != (wide, high) else tile, dtype=np.float64)
-            mask = (
-                self._ramp(self._rows, row, high)[:, None, None]
-                * self._ramp(self._columns, column, wide)[None, :, None]
-            )
-            whole[top : top + high, left : left + wide] += pixels * mask
-            weights[top : top + high, left : left + wide] += mask
-        return Image.fromarray((whole / weights).round().astype(np.uint8))
-
-    def _ramp(self, starts: list[int], at: int, length: int) -> Weights:
-        """Rises over the overlap with the tile before, falls over that with the one after."""
-        weights: Weights = np.ones(length)
-        side = np.arange(1, self._overlap + 1) / (self._overlap + 1)
-        if at > 0 and self._overlap:
-            weights[: self._overlap] = side
-        if at < len(starts) - 1 and self._overlap:
-            weights[-self._overlap :] = np.minimum(weights[-self._overlap :], side[::-1])
-        return weights
-
     def _facts(self) -> dict[str, Any]:
-        return {"SD upscale overlap": str(self._overlap), "SD upscale upscaler": self._options.upscaler}
+        return {"SD upscale overlap": str(self._layout.overlap), "SD upscale upscaler": self._options.upscaler}

@@ -15,13 +15,14 @@ from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.inputs import InputPictures
 from modules.service.plans import Program
-from modules.service.scripts import loopback, matrix, prompts_file, sd_upscale, xyz
+from modules.service.scripts import loopback, matrix, outpainting, poor_man, prompts_file, sd_upscale, xyz
 
 
 @dataclass(frozen=True)
 class Script:
     """`prepare` leaves nothing to chance in the options; `tabs` says where it is offered.
 
+    `pieces`: its cells are parts of the pictures that it makes, and of no use alone.
     `keeps_random`: whether, with these options, a seed of -1 stays for each cell to draw its own.
     """
 
@@ -30,12 +31,15 @@ class Script:
     make: Callable[[GenerationRequest, Any, InputPictures], Program]
     tabs: tuple[str, ...] = ("txt2img", "img2img")
     prepare: Callable[[Any], Any] = lambda options: options
+    pieces: bool = False
     keeps_random: Callable[[Any], bool] = lambda options: False
 
 
 SCRIPTS: tuple[Script, ...] = (
     Script(loopback.NAME, loopback.LoopbackOptions, loopback.Loopback, tabs=("img2img",)),
-    Script(sd_upscale.NAME, sd_upscale.SdUpscaleOptions, sd_upscale.SdUpscale, tabs=("img2img",)),
+    Script(outpainting.NAME, outpainting.OutpaintingOptions, outpainting.Outpainting, tabs=("img2img",), pieces=True),
+    Script(poor_man.NAME, poor_man.PoorManOptions, poor_man.PoorMan, tabs=("img2img",), pieces=True),
+    Script(sd_upscale.NAME, sd_upscale.SdUpscaleOptions, sd_upscale.SdUpscale, tabs=("img2img",), pieces=True),
     Script(matrix.NAME, matrix.MatrixOptions, lambda base, options, _: matrix.PromptMatrix(base, options)),
     Script(
         prompts_file.NAME,

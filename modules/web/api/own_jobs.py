@@ -27,6 +27,7 @@ router = APIRouter(prefix="/api/v1")
 
 _REQUEST_LIMIT = 64 << 20
 _NAME_LENGTH = 64
+_PICTURES = (("image", "picture"), ("inpaint", "mask"), ("inpaint", "latent_mask"), ("hires", "picture"))
 _LISTED = 20
 _MOST_LISTED = 200
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=3600"}
@@ -72,8 +73,8 @@ async def order(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
 def _with_names(values: dict[str, Any], app: App) -> dict[str, Any]:
     """Pictures in base64 are kept, and named by their content."""
     changed = dict(values)
-    for part, field in (("image", "picture"), ("inpaint", "mask"), ("hires", "picture")):
-        inside = values.get(part)
+    for part, field in _PICTURES:
+        inside = changed.get(part)
         text = inside.get(field) if isinstance(inside, dict) else None
         if isinstance(text, str) and len(text) > _NAME_LENGTH:
             changed[part] = {**inside, field: app.inputs.add(decode_picture(text))}

@@ -55,8 +55,8 @@ def image_parts(
         raise HttpProblem(404, "Init image not found")
     if len(body.init_images) > 1:
         raise BadRequest("One picture at a time can be begun with: send one call for each.", "init_images")
-    if body.latent_mask is not None:
-        raise BadRequest("A mask of latent pixels ('latent_mask') is not supported: send 'mask'.", "latent_mask")
+    if body.latent_mask is not None and body.mask is None:
+        raise BadRequest("A 'latent_mask' goes with a 'mask': send both, or 'mask' alone.", "latent_mask")
     return {
         "hires": None,
         "image": ImageInput(
@@ -93,6 +93,7 @@ def _inpaint(body: ImageToImage, values: Mapping[str, Any], keep: Keep) -> Inpai
     return Inpaint(
         **_from_options("inpaint", values),
         mask=keep(decode_picture(body.mask or "")),
+        latent_mask=keep(decode_picture(body.latent_mask)) if body.latent_mask is not None else "",
         mask_blur=across,
         mask_blur_y=None if across == down else down,
         mask_mode="Inpaint not masked" if body.inpainting_mask_invert else "Inpaint masked",

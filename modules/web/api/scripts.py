@@ -19,7 +19,7 @@ from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.app import App
 from modules.service.jobs import Job
-from modules.service.scripts import loopback, matrix, prompts_file, sd_upscale, xyz
+from modules.service.scripts import loopback, matrix, outpainting, poor_man, prompts_file, sd_upscale, xyz
 from modules.service.scripts.axes import axes_of
 from modules.service.scripts.table import SCRIPTS, Script, find_script
 from modules.web.api.info import describe
@@ -31,6 +31,8 @@ router = APIRouter(prefix="/sdapi/v1")
 _AXIS = ("_type", "_values", "_dropdown")
 POSITIONS: dict[str, tuple[str, ...]] = {
     loopback.NAME: ("loops", "final_denoising_strength", "curve", "interrogation"),
+    outpainting.NAME: ("info", "pixels", "mask_blur", "directions", "falloff", "colours"),
+    poor_man.NAME: ("pixels", "mask_blur", "masked_content", "directions"),
     sd_upscale.NAME: ("info", "overlap", "upscaler", "scale"),
     matrix.NAME: ("put_at_start", "different_seeds", "prompt_type", "delimiter", "margin"),
     prompts_file.NAME: ("iterate_seed", "same_seed", "position", "text"),
@@ -40,7 +42,9 @@ POSITIONS: dict[str, tuple[str, ...]] = {
         *("vary_seeds_x", "vary_seeds_y", "vary_seeds_z", "margin", "csv_mode"),
     ),
 }
-"""Our option at each place of A1111's arguments; `_dropdown` and `csv_mode` are its page's own."""
+"""Our option at each place of A1111's arguments; `info`, `_dropdown` and `csv_mode` are its page's own."""
+
+_DIRECTIONS = ("left", "right", "up", "down")
 
 
 def scripted(request: GenerationRequest, name: str, arguments: Sequence[Any], tab: str) -> ScriptRequest:
@@ -62,13 +66,29 @@ def _options(script: Script, arguments: Sequence[Any], tab: str) -> dict[str, An
     given = {name: value for name, value in zip(names, arguments, strict=False) if value is not None}
     known = knobs(script.options)
     options = {name: _typed(value, known[name]) for name, value in given.items() if name in known}
+    if "directions" in given:
+        options |= _directions(given["directions"])
     if script.name == xyz.NAME:
         options |= _axis_options(given, tab)
     return options
 
 
 def _typed(value: Any, knob: Knob) -> Any:
-    return bool(value) if knob.kind is bool else value
+    """A1111's radio buttons send their number."""
+    if knob.kind is bool:
+        return bool(value)
+    if knob.choices and isinstance(value, int) and 0 <= value < len(knob.choices):
+        return knob.choices[value]
+    return value
+
+
+def _directions(names: Any) -> dict[str, bool]:
+    """A list of names, or one name, as the four switches."""
+    wanted = {str(name).casefold() for name in (names if isinstance(names, list) else [names])}
+    unknown = sorted(wanted.difference(_DIRECTIONS))
+    if unknown:
+        raise BadRequest(f"script_args: {unknown[0]!r} is none of {', '.join(_DIRECTIONS)}.", "script_args")
+    return {name: name in wanted for name in _DIRECTIONS}
 
 
 def _axis_options(given: dict[str, Any], tab: str) -> dict[str, str]:
@@ -106,7 +126,7 @@ def script_answer(app: App, job: Job, *, with_images: bool, parameters: dict[str
     saved = sorted(job.images, key=lambda image: image.index)
     sheets = [image for image in saved if image.sheet]
     cells = [image for image in saved if not image.sheet]
-    hidden = order.script == sd_upscale.NAME or not order.options.get("include_lone_images", True)
+    hidden = find_script(order.script).pieces or not order.options.get("include_lone_images", True)
     if sheets and hidden:
         cells = []
     shown = [*sheets, *cells]
@@ -156,6 +176,9 @@ def script_info() -> list[dict[str, Any]]:
 
 def _argument(name: str, script: Script) -> dict[str, Any]:
     knob = knobs(script.options).get(name)
+    if name == "directions":
+        return {"label": "Outpainting direction", "value": list(_DIRECTIONS), "minimum": None, "maximum": None,
+                "step": None, "choices": list(_DIRECTIONS)}  # fmt: skip
     if knob is None:
         return {"label": name, "value": False if name == "csv_mode" else [], "minimum": None, "maximum": None,
                 "step": None, "choices": None}  # fmt: skip

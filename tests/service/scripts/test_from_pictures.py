@@ -19,7 +19,8 @@ from modules.schema.scripts import ScriptRequest
 from modules.service.app import App
 from modules.service.inputs import InputPictures
 from modules.service.scripts.loopback import Loopback, LoopbackOptions, strength
-from modules.service.scripts.sd_upscale import SdUpscale, SdUpscaleOptions, positions
+from modules.service.scripts.sd_upscale import SdUpscale, SdUpscaleOptions
+from modules.service.scripts.tiles import positions
 from tests.service.helpers import ANN, make_app, request, to_end
 
 
