@@ -7,7 +7,6 @@ it is `NotFound`.
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -23,10 +22,11 @@ from modules.prompts.chunks import TokenCount
 from modules.prompts.prompt import count_prompt
 from modules.schema.engine import ModelRef
 from modules.schema.errors import NotFound, SetupError, UserError
-from modules.schema.events import EngineStatus, Event, Finished, Notice, Preview, Progress
+from modules.schema.events import EngineStatus, Event, Finished, Preview, Progress, TrainStep
 from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
+from modules.service.datasets import Datasets
 from modules.service.dispatcher import Dispatcher
 from modules.service.estimates import Estimates, QueueItem
 from modules.service.facts import CatalogFacts
@@ -37,9 +37,14 @@ from modules.service.named import Named
 from modules.service.outputs import Outputs
 from modules.service.pictures import Pictures
 from modules.service.planner import Planner, door_notices
+from modules.service.recovery import recover
 from modules.service.resolve import CheckpointEntry, find_checkpoint, picture_names, resolve
 from modules.service.streams import Streams
-from modules.service.worker import Worker
+from modules.service.training.desk import Training
+from modules.service.training.door import Shelves, TrainingDoor
+from modules.service.training.runs import Runs
+from modules.service.training.states import RunMarks, RunStates
+from modules.service.worker import Worker, engine_command
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +59,12 @@ class App:
     """Catalogs, queue, engine and outputs of one data folder.
 
     `notices`: sentences about the start that the user should read. `command`: the engine's command line.
+    `trains` False leaves trainings waiting.
     """
 
-    def __init__(self, settings: Settings, places: Folders, command: list[str], program: Path) -> None:
+    def __init__(
+        self, settings: Settings, places: Folders, command: list[str], program: Path, *, trains: bool = True
+    ) -> None:
         self.settings = settings
         self.folders = places
         self.notices: list[str] = []
@@ -78,6 +86,10 @@ class App:
         self.named = Named(self.networks, self.embeddings)
         self.inputs = InputPictures(places.state / "inputs")
         self.styles = StyleFile(places.data / "styles.csv")
+        self.datasets = Datasets(places.data, places.state, self.named.tokenizer)
+        runs = Runs(places.data, places.state)
+        self._marks = RunMarks(runs, self.embeddings, self.networks)
+        self._marks.show_all()
         self.refresh()
         self._jobs = Jobs(places.state)
         self._streams = Streams(self._jobs)
@@ -89,7 +101,18 @@ class App:
         self._selected = self._first_selection()
         self._recover()
         merges = MergeFinder(self.checkpoints, self.vaes, places.checkpoints[0])
-        self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs)
+        shelves = Shelves(self.embeddings, self.networks, places.embeddings, places.loras[0])
+        states = RunStates(runs, self._jobs)
+        self._door = TrainingDoor(
+            runs,
+            states,
+            shelves,
+            self.checkpoints,
+            resolve=self._resolve,
+            prepare=self.datasets.prepare,
+            encode=lambda text: self.named.tokenizer().encode(text),
+        )
+        self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs, self._door)
         self._dispatcher = Dispatcher(
             self._jobs,
             self._streams,
@@ -108,10 +131,26 @@ class App:
             preload=self._selected_model,
             previews_per_second=settings.previews_per_second if settings.previews else 0.0,
             retry_lost=settings.retry_lost_jobs,
+            marks=self._marks,
+            trains=trains,
+            resumes=settings.resume_training,
+        )
+        self.training = Training(
+            runs,
+            states,
+            self._door,
+            shelves,
+            jobs=self._jobs,
+            streams=self._streams,
+            engine=self._dispatcher,
+            submit=self.submit,
+            cancel=self.cancel,
         )
 
     @classmethod
-    def start(cls, settings: Settings, program: Path, *, command: list[str] | None = None) -> Self:
+    def start(
+        cls, settings: Settings, program: Path, *, command: list[str] | None = None, trains: bool = True
+    ) -> Self:
         """Put everything together and start the engine process without waiting for it.
 
         `program` is the folder of webui.py; `command` stands in for the engine's command line. Raises `SetupError`
@@ -119,7 +158,7 @@ class App:
         """
         places = folders(settings, program)
         try:
-            app = cls(settings, places, command or engine_command(settings), program.resolve())
+            app = cls(settings, places, command or engine_command(settings), program.resolve(), trains=trains)
         except (OSError, DatabaseError) as error:
             raise SetupError(
                 f"The data folder {places.data} cannot be used ({error}): make it writable, or choose another one "
@@ -149,7 +188,8 @@ class App:
             job = self._jobs.add(resolved, model, owner, save=wanted, name=name)
         except DatabaseError as error:
             raise UserError(f"The job could not be put into the queue ({error}); is the disk full?") from error
-        for notice in door_notices(request, resolved, self.named):
+        self._marks.queued(job)
+        for notice in door_notices(request, resolved, self.named, self._door):
             self._streams.of(job.id).publish(notice)
         self._dispatcher.submitted()
         return job
@@ -158,6 +198,7 @@ class App:
         """Stop a running job within one step and keep what is done; cancel a waiting one."""
         job = self._jobs.find(job_id, owner)
         if self._jobs.cancel_waiting(job.id):
+            self._marks.ended(job, Finished("cancelled"))
             self._streams.of(job.id).publish(Finished("cancelled"))
         else:
             self._dispatcher.interrupt(job.id)
@@ -188,10 +229,7 @@ class App:
 
     def queue(self) -> list[QueueItem]:
         """Everybody's running and waiting jobs in running order, with the seconds until each is done."""
-        running = self._dispatcher.running
-        progress = self._streams.of(running).newest(Progress) if running else None
-        left = progress.seconds_left if isinstance(progress, Progress) else None
-        return self._estimates.queue(self._jobs.open_jobs(), left)
+        return self._estimates.queue(self._jobs.open_jobs(), self._seconds_left)
 
     def follow(
         self, job_id: str, owner: str, after: int = 0, timeout: float | None = None
@@ -317,6 +355,11 @@ class App:
             self.inputs.use(name)
         return resolved, model.replace(named=self.named.files(resolved))
 
+    def _seconds_left(self, job_id: str) -> float | None:
+        stream = self._streams.of(job_id)
+        now = stream.newest(Progress) or stream.newest(TrainStep)
+        return now.seconds_left if isinstance(now, Progress | TrainStep) else None
+
     def _refresh_checkpoints(self) -> None:
         self.checkpoints.refresh()
 
@@ -327,17 +370,10 @@ class App:
         return Pictures(self._jobs, self._outputs, temporary, self._temporary, facts)
 
     def _recover(self) -> None:
-        """Tidy up after the last run: what was running then is interrupted; leftovers of removed jobs go."""
+        """Tidy up after the last run of the program; leftovers of removed jobs go."""
         if self._jobs.notice:
             self.notices.append(self._jobs.notice)
-        self._jobs.end_unreadable()
-        for job in self._jobs.open_jobs():
-            if job.state == "running":
-                self._jobs.end(job.id, "interrupted", "The program ended while this job was running.")
-                self._streams.of(job.id).publish(
-                    Notice("The program ended while this job was running; pictures that were done are kept.")
-                )
-                self._streams.of(job.id).publish(Finished("interrupted"))
+        recover(self._jobs, self._streams, self._marks, resumes=self.settings.resume_training)
         self._prune()
         self._pictures.remove_orphans()
 
@@ -376,20 +412,3 @@ class App:
         except UserError as error:
             log.info("nothing to load yet: %s", error)
             return None
-
-
-def engine_command(settings: Settings) -> list[str]:
-    """The engine process's command line."""
-    return [
-        sys.executable,
-        "-m",
-        "modules.engine.main",
-        "--device",
-        settings.device,
-        "--threads",
-        str(settings.threads),
-        "--attention",
-        settings.attention,
-        "--capacity",
-        str(settings.checkpoints_in_ram),
-    ]

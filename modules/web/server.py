@@ -22,6 +22,7 @@ from modules.service.app import App
 from modules.version import VERSION
 from modules.web import errors
 from modules.web.api import (
+    datasets,
     docs,
     extras,
     generation,
@@ -72,6 +73,7 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.include_router(inputs.router)
     server.include_router(own_styles.router)
     server.include_router(networks.router)
+    server.include_router(datasets.router)
     if app.settings.api:
         server.include_router(networks.listing)
         for part in (options, progress, listing, pnginfo, extras, scripts, generation):
