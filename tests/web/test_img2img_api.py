@@ -13,7 +13,9 @@ from starlette.testclient import TestClient
 
 from modules.schema.parts import Hires, ImageInput, Inpaint, Refiner, SoftInpaint
 from modules.schema.request import GenerationRequest
+from modules.schema.scripts import ScriptRequest
 from modules.service.app import App
+from modules.service.inputs import picture_hash
 from tests.web.conftest import body
 
 # The body of A1111's own API tests, with all its odd values.
@@ -202,6 +204,28 @@ def test_infotexts_of_both_ways(client: TestClient, app: App) -> None:
     assert last(app).image is None
 
 
+def test_several_pictures_make_a_batch(client: TestClient, app: App) -> None:
+    blue = base64_of(Image.new("RGB", (32, 32), "blue"))
+    answer = post(client, **body(init_images=[PICTURE, blue], batch_size=3, n_iter=2))
+    info = json.loads(answer["info"])
+    assert len(answer["images"]) == 1 + 4, "a grid first, as of any batch"
+    assert (info["index_of_first_image"], info["batch_size"]) == (1, 2)
+    assert info["all_seeds"] == [5, 6, 7, 8]
+    order = app.recent("api", 1)[0].request
+    assert isinstance(order, ScriptRequest)
+    names = [picture_hash(Image.new("RGB", (32, 32), colour)) for colour in ("orange", "blue")]
+    assert [
+        f"Init image hash: {name}" in text for name, text in zip(names * 2, info["infotexts"][1:], strict=True)
+    ] == [True] * 4
+
+
+def test_a_latent_mask(client: TestClient, app: App) -> None:
+    post(client, **body(init_images=[PICTURE], mask=MASK, latent_mask=base64_of(Image.new("L", (32, 32), 128))))
+    inpaint = last(app).inpaint
+    assert inpaint is not None
+    assert app.inputs.open(inpaint.latent_mask).getpixel((0, 0)) == 128
+
+
 @pytest.mark.parametrize(
     ("change", "status", "words"),
     [
@@ -212,8 +236,9 @@ def test_infotexts_of_both_ways(client: TestClient, app: App) -> None:
         ({"resize_mode": 9}, 422, "resize_mode is 9"),
         ({"inpainting_fill": -1, "mask": MASK}, 422, "inpainting_fill is -1"),
         ({"denoising_strength": 7}, 422, "denoising_strength"),
-        ({"latent_mask": MASK}, 422, "latent_mask"),
-        ({"init_images": [PICTURE, PICTURE]}, 422, "One picture at a time"),
+        ({"latent_mask": MASK}, 422, "goes with a 'mask'"),
+        ({"init_images": [PICTURE, PICTURE]}, 422, "2 init_images but batch_size is 1"),
+        ({"init_images": [PICTURE, PICTURE], "batch_size": 2, "script_name": "loopback"}, 422, "one picture"),
         ({"alwayson_scripts": {"ControlNet": {"args": []}}}, 422, "Script not found"),
     ],
 )

@@ -63,6 +63,23 @@ def test_prompts_from_a_text(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "arguments", "shape"),
+    [
+        ("outpainting mk2", ["", 64, 8, ["left", "up"], 1, 0.05], (128, 128)),
+        ("poor man's outpainting", [64, 4, 1, ["right"]], (128, 64)),
+    ],
+)
+def test_outpainting(client: TestClient, name: str, arguments: list[Any], shape: tuple[int, int]) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(file, "PNG")
+    picture = base64.b64encode(file.getvalue()).decode()
+    values = body("a", script_name=name, script_args=arguments, init_images=[picture])
+    answer = client.post("/sdapi/v1/img2img", json=values)
+    assert answer.status_code == 200, answer.text
+    assert [_size(one) for one in answer.json()["images"]] == [shape], "the pieces are not sent"
+
+
+@pytest.mark.parametrize(
     ("name", "arguments", "sentence"),
     [
         ("x/y plot", [], "Script not found"),

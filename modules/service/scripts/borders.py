@@ -65,8 +65,10 @@ def padded(picture: Image.Image, left: int, up: int, right: int, down: int) -> I
 def matched_noise(picture: Image.Image, new: Image.Image, falloff: float, colours: float) -> Image.Image:
     """`picture` (RGB) with noise of its own kind where `new` (L) is not black.
 
-    White noise is given the picture's amplitude at every frequency, to the power of `falloff`, and then the colours
-    of the known part, channel by channel. `colours` is how far its channels differ, 0 to 1. Always the same noise.
+    White noise is given the picture's amplitude at every frequency, to the power of `falloff`. Its values are then
+    exchanged for colours of the known part that lie at the same rank along the axis of most change, so that every
+    channel has the known part's distribution. `colours` is how far channels go their own ways, 0 (none) to 1. The
+    noise is always the same.
     """
     pixels: Pixels = np.asarray(picture, np.float64)
     unknown = np.asarray(new) > 0
@@ -78,14 +80,16 @@ def matched_noise(picture: Image.Image, new: Image.Image, falloff: float, colour
     white = np.random.default_rng(0).standard_normal(pixels.shape)
     white = white.mean(2, keepdims=True) * (1 - colours) + white * colours
     shaped = np.fft.ifft2(np.fft.fft2(white, axes=(0, 1)) * amplitude, axes=(0, 1)).real
+    _, axes = np.linalg.eigh(np.cov(known, rowvar=False))
+    palette = known[np.argsort(known @ axes[:, -1], kind="stable")]
     result = pixels.copy()
     for channel in range(3):
-        result[unknown, channel] = _with_values(shaped[unknown, channel], known[:, channel])
-    return Image.fromarray(np.rint(result).astype(np.uint8))
+        result[unknown, channel] = palette[_ranks(shaped[unknown, channel], len(palette)), channel]
+    return Image.fromarray(result.astype(np.uint8))
 
 
-def _with_values(shaped: Pixels, wanted: Pixels) -> Pixels:
-    """`shaped` in the same order of size, with the distribution of `wanted`."""
-    ranks = np.empty(shaped.size)
-    ranks[np.argsort(shaped, kind="stable")] = (np.arange(shaped.size) + 0.5) / shaped.size
-    return np.interp(ranks, (np.arange(wanted.size) + 0.5) / wanted.size, np.sort(wanted))
+def _ranks(values: Pixels, count: int) -> NDArray[np.intp]:
+    """The place of each value among all, as one of `count` places."""
+    ranks = np.empty(values.size, np.intp)
+    ranks[np.argsort(values, kind="stable")] = np.arange(values.size)
+    return ranks * count // values.size

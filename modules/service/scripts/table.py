@@ -15,7 +15,7 @@ from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.inputs import InputPictures
 from modules.service.plans import Program
-from modules.service.scripts import loopback, matrix, outpainting, poor_man, prompts_file, sd_upscale, xyz
+from modules.service.scripts import loopback, matrix, outpainting, poor_man, prompts_file, sd_upscale, several, xyz
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ SCRIPTS: tuple[Script, ...] = (
         lambda base, options, _: prompts_file.PromptsFromFile(base, options),
         keeps_random=lambda options: not (options.iterate_seed or options.same_seed),
     ),
+    Script(several.NAME, several.SeveralOptions, several.SeveralPictures, tabs=()),
     Script(
         xyz.NAME,
         xyz.XyzOptions,

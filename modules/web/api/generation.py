@@ -13,16 +13,20 @@ from typing import Any
 from anyio import to_thread
 from fastapi import APIRouter, Request
 
+from modules.schema.errors import BadRequest
 from modules.schema.events import Failed, ImageSaved
+from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.app import App
 from modules.service.jobs import Job
+from modules.service.scripts import several
 from modules.web import follow
 from modules.web.api.grid import grid_rows, make_grid
 from modules.web.api.info import describe
 from modules.web.api.mapping import to_request
 from modules.web.api.models import Images, ImageToImage, TextToImage
 from modules.web.api.options import Options, TheOptions
+from modules.web.api.pnginfo import decode_picture
 from modules.web.api.scripts import script_answer, scripted
 from modules.web.deps import Owner, TheApp
 from modules.web.errors import HttpProblem
@@ -75,8 +79,21 @@ async def _drawn(body: TextToImage, app: App, options: Options, owner: str) -> I
 def _submit(app: App, options: Options, body: TextToImage, owner: str) -> tuple[Job, dict[str, Any]]:
     request, values = to_request(body, options, app.inputs.add)
     save = body.save_images and bool(values["samples_save"])
-    order = scripted(request, body.script_name, body.script_args, _tab(body)) if body.script_name else request
-    return app.submit(order, owner, save=save, name=body.force_task_id or new_task_id(_tab(body))), values
+    return app.submit(
+        _order(app, body, request), owner, save=save, name=body.force_task_id or new_task_id(_tab(body))
+    ), values
+
+
+def _order(app: App, body: TextToImage, request: GenerationRequest) -> GenerationRequest | ScriptRequest:
+    """The request itself, or a script over it. Several pictures to begin with set the size of the batch."""
+    pictures = (body.init_images or []) if isinstance(body, ImageToImage) else []
+    if len(pictures) > 1:
+        if body.script_name:
+            raise BadRequest("A script works on one picture: send one init_images for each call.", "init_images")
+        names = [app.inputs.add(decode_picture(picture)) for picture in pictures]
+        base = request.replace(batch_size=len(names))
+        return ScriptRequest(script=several.NAME, base=base, options={"pictures": names})
+    return scripted(request, body.script_name, body.script_args, _tab(body)) if body.script_name else request
 
 
 def _tab(body: TextToImage) -> str:
@@ -97,7 +114,7 @@ def new_task_id(tab: str = "txt2img") -> str:
 
 
 def _answer(app: App, job: Job, body: TextToImage, options: dict[str, Any]) -> Images:
-    if isinstance(job.request, ScriptRequest):
+    if isinstance(job.request, ScriptRequest) and body.script_name:
         return script_answer(app, job, with_images=body.send_images, parameters=_echo(body))
     saved = sorted(job.images, key=lambda image: image.index)
     infotexts = [image.infotext for image in saved]
@@ -118,7 +135,7 @@ def _encoded(app: App, job: Job, saved: list[ImageSaved], grid_options: dict[str
         rows = grid_rows(
             len(files),
             rows=grid_options["n_rows"],
-            batch_size=job.request.batch_size,
+            batch_size=job.drawing.batch_size if job.drawing else 1,
             no_gaps=grid_options["grid_prevent_empty_spots"],
         )
         infotext = saved[0].infotext if grid_options["enable_pnginfo"] else None

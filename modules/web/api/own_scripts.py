@@ -24,7 +24,11 @@ _LIMIT = 2 << 20
 @router.get("/scripts")
 def scripts() -> list[dict[str, Any]]:
     """All scripts: where they are offered, and their options as a JSON schema."""
-    return [{"name": one.name, "tabs": one.tabs, "options": one.options.model_json_schema()} for one in SCRIPTS]
+    return [
+        {"name": one.name, "tabs": one.tabs, "options": one.options.model_json_schema()}
+        for one in SCRIPTS
+        if one.tabs
+    ]
 
 
 @router.post("/scripts/layout")

@@ -53,8 +53,12 @@ def image_parts(
     """Changes of an img2img request."""
     if not body.init_images:
         raise HttpProblem(404, "Init image not found")
-    if len(body.init_images) > 1:
-        raise BadRequest("One picture at a time can be begun with: send one call for each.", "init_images")
+    if len(body.init_images) > max(body.batch_size, 1):
+        raise BadRequest(
+            f"There are {len(body.init_images)} init_images but batch_size is {body.batch_size}: set it to their "
+            "number.",
+            "init_images",
+        )
     if body.latent_mask is not None and body.mask is None:
         raise BadRequest("A 'latent_mask' goes with a 'mask': send both, or 'mask' alone.", "latent_mask")
     return {
