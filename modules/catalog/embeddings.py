@@ -67,6 +67,7 @@ class EmbeddingCatalog:
 
     def __init__(self, folders: tuple[Path, ...], cache_file: Path) -> None:
         self._folders = folders
+        self._all = folders
         self._cache = FileCache(cache_file)
         self._hashes = Hashes(self._cache)
         self._lock = threading.Lock()
@@ -90,9 +91,19 @@ class EmbeddingCatalog:
         """Numbers of vectors by word, of the embeddings that can be used."""
         return {entry.stem: entry.vectors for entry in self._by_word.values()}
 
+    def also(self, folder: Path) -> None:
+        """List a further folder from the next look on; it may not exist yet.
+
+        Of equal words that of the first folders counts; of those in further ones the newest.
+        """
+        with self._lock:
+            if folder not in self._all:
+                self._all = (*self._all, folder)
+                self._watch = FolderWatch(self._all)
+
     def refresh(self) -> list[EmbeddingEntry]:
         """List the folders anew; only new or changed files are opened."""
-        found = walk(self._folders, lambda name: name.endswith((*ENDINGS, *BESIDE)))
+        found = walk(self._all, lambda name: name.endswith((*ENDINGS, *BESIDE)))
         self._watch.walked(found)
         beside = Beside(found, self._cache)
         read: list[tuple[Path, Stamp, Facts]] = []
@@ -112,8 +123,13 @@ class EmbeddingCatalog:
         with self._lock:
             self._version += tuple(entries) != self._entries
             self._entries = tuple(entries)
-            self._by_word = {e.stem.casefold(): e for e in entries if e.problem is None}
+            self._by_word = {e.stem.casefold(): e for e in sorted(entries, key=self._rank) if e.problem is None}
         return entries
+
+    def _rank(self, entry: EmbeddingEntry) -> tuple[bool, float]:
+        """Of equal words the last counts."""
+        first = any(entry.path.is_relative_to(folder) for folder in self._folders)
+        return first, 0.0 if first else entry.mtime
 
     def refresh_if_changed(self) -> None:
         """Refresh where files have come or gone; costs next to nothing otherwise."""

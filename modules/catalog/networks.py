@@ -77,6 +77,13 @@ class NetworkCatalog:
     def of_kind(self, kind: Kind) -> list[NetworkEntry]:
         return [entry for entry in self._entries if entry.kind == kind]
 
+    def also(self, kind: Kind, folder: Path) -> None:
+        """List a further folder of that kind from the next look on; it may not exist yet."""
+        with self._lock:
+            if folder not in self._folders[kind]:
+                self._folders = {**self._folders, kind: (*self._folders[kind], folder)}
+                self._watches = {**self._watches, kind: FolderWatch(self._folders[kind])}
+
     def refresh(self) -> list[NetworkEntry]:
         """List the folders anew; only new or changed files are opened."""
         entries = [entry for kind, folders in self._folders.items() for entry in self._list(kind, folders)]

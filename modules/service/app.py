@@ -38,7 +38,8 @@ from modules.service.outputs import Outputs
 from modules.service.pictures import Pictures
 from modules.service.planner import Planner, door_notices
 from modules.service.recovery import recover
-from modules.service.resolve import CheckpointEntry, find_checkpoint, picture_names, resolve
+from modules.service.resolve import find_checkpoint, picture_names, resolve
+from modules.service.selection import SELECTED, first_selection
 from modules.service.streams import Streams
 from modules.service.training.desk import Training
 from modules.service.training.door import Shelves, TrainingDoor
@@ -48,8 +49,6 @@ from modules.service.worker import Worker, engine_command
 
 log = logging.getLogger(__name__)
 
-_SELECTED = "selected checkpoint"
-_EMBEDDED = "miniature"
 _TEMPORARY_DAYS = 1.0
 _MOST_TEMPORARY = 200
 _PRUNE_SECONDS = 60.0
@@ -98,7 +97,8 @@ class App:
         self._outputs = Outputs(places, settings)
         self._pictures = self._make_pictures()
         self._pruned = 0.0
-        self._selected = self._first_selection()
+        self._selected, problem = first_selection(settings.ckpt, self.checkpoints, self._jobs.recall(SELECTED))
+        self.notices += problem
         self._recover()
         merges = MergeFinder(self.checkpoints, self.vaes, places.checkpoints[0])
         shelves = Shelves(self.embeddings, self.networks, places.embeddings, places.loras[0])
@@ -308,7 +308,7 @@ class App:
         """Select by title, file name, stem or hash, and load it when nothing runs. Kept over restarts."""
         entry = find_checkpoint(name, self.checkpoints)
         self._selected = entry.name
-        self._jobs.remember(_SELECTED, entry.name)
+        self._jobs.remember(SELECTED, entry.name)
         model = self._selected_model()
         if model is not None:
             self._dispatcher.select(model)
@@ -390,20 +390,6 @@ class App:
         for job_id in job_ids:
             self._streams.forget(job_id)
             self._pictures.remove_temporary(job_id)
-
-    def _first_selection(self) -> str:
-        """Name of the checkpoint to begin with: the settings', else the last used, the embedded, the first good."""
-        if self.settings.ckpt:
-            try:
-                return find_checkpoint(self.settings.ckpt, self.checkpoints).name
-            except UserError as error:
-                self.notices.append(f"The checkpoint of the settings was not selected: {error}")
-        good: dict[str, CheckpointEntry] = {e.name: e for e in self.checkpoints.entries if not e.problem}
-        last = self._jobs.recall(_SELECTED)
-        if last in good:
-            return last
-        embedded = next((name for name, entry in good.items() if entry.stem == _EMBEDDED), None)
-        return embedded or next(iter(good), "")
 
     def _selected_model(self) -> ModelRef | None:
         """The files of the selected checkpoint, or None when it cannot be used."""

@@ -1,5 +1,7 @@
 """Brings the queue and the engine together: the next job to an idle engine, what it says to the job's readers.
 
+The engine is given up to two jobs: a training, and beside it what is to be drawn, which it does between two steps.
+
 One thread owns all of it. Whatever happens elsewhere (an event, a death, a click) comes in as a call put into its
 inbox, so nothing here needs a lock.
 """
@@ -9,12 +11,10 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import uuid
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from modules.schema.engine import Command, EngineJob, ModelRef
 from modules.schema.errors import UserError
@@ -28,9 +28,12 @@ from modules.schema.events import (
     Notice,
     Preview,
     Progress,
+    TrainStep,
 )
 from modules.schema.merge import MergeRequest
 from modules.service.course import Course
+from modules.service.deaths import Retries, lost, status_after
+from modules.service.deliveries import Delivery, goes_on_later, result_of
 from modules.service.estimates import Estimates
 from modules.service.jobs import DatabaseError, Job, Jobs, State
 from modules.service.pictures import Pictures
@@ -40,25 +43,26 @@ from modules.service.worker import Death, Worker
 
 log = logging.getLogger(__name__)
 
-_ENDINGS: dict[str, State] = {"done": "done", "interrupted": "interrupted", "cancelled": "cancelled"}
-_MOST_ATTEMPTS = 2
+_ENDINGS: dict[str, State] = {
+    "done": "done", "interrupted": "interrupted", "cancelled": "cancelled", "paused": "paused",
+}  # fmt: skip
+_PAUSE_SECONDS = 10.0
 
 
-@dataclass
-class _Delivery:
-    """A job on its way to its readers; `line` holds what must wait for a picture before it to be saved."""
+class Marks(Protocol):
+    """Is told what becomes of trainings."""
 
-    job: Job
-    course: Course
-    line: deque[Event | Future[list[Event]]] = field(default_factory=deque)
-    delivered: set[int] = field(default_factory=set)
+    def began(self, job: Job) -> None: ...
+    def waits(self, job: Job) -> None: ...
+    def ended(self, job: Job, ending: Failed | Finished) -> None: ...
 
 
 class Dispatcher:
-    """Runs waiting jobs one after another on `worker`.
+    """Runs waiting jobs one after another on `worker`, and one training beside them.
 
     `planner` tells what a job is made of; `inputs` is the folder of input pictures; `merged` is told of new models.
     `preload` says which model to load while nothing waits. `retry_lost`: a job whose engine died runs once more.
+    `marks` is told of trainings; `trains` False leaves them waiting; `resumes`: they go on at the next start.
     """
 
     def __init__(
@@ -75,6 +79,9 @@ class Dispatcher:
         preload: Callable[[], ModelRef | None],
         previews_per_second: float,
         retry_lost: bool,
+        marks: Marks,
+        trains: bool = True,
+        resumes: bool = True,
     ) -> None:
         self._jobs = jobs
         self._streams = streams
@@ -85,10 +92,14 @@ class Dispatcher:
         self._merged = merged
         self._preload = preload
         self._previews_per_second = previews_per_second
-        self._retry_lost = retry_lost
+        self._retries = Retries(retry_lost=retry_lost)
+        self._marks = marks
+        self._trains = trains
+        self._resumes = resumes
+        self._leaving: threading.Event | None = None
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._deliveries: dict[str, _Delivery] = {}
-        self._running: str | None = None
+        self._deliveries: dict[str, Delivery] = {}
+        self._at_work: dict[bool, str] = {}  # by whether it is a training
         self._loading: ModelRef | None = None
         self._refused: ModelRef | None = None
         self._up = False
@@ -106,15 +117,19 @@ class Dispatcher:
 
     @property
     def running(self) -> str | None:
-        """Id of the job that the engine works on."""
-        return self._running
+        """Id of the job that the engine works on, other than a training."""
+        return self._at_work.get(False)
 
     def start(self) -> None:
         self._thread.start()
         self.worker.start()
 
     def close(self) -> None:
-        """Stop the engine, finish saving, and leave the running job marked as interrupted."""
+        """Stop the engine, finish saving, and leave the running job marked as interrupted, a training paused."""
+        left = threading.Event()
+        self._later(lambda: self._leave(left))
+        if self._thread.is_alive():
+            left.wait(_PAUSE_SECONDS)
         self.worker.close()
         self._later(self._interrupt_all)
         self._inbox.put(None)
@@ -135,6 +150,10 @@ class Dispatcher:
     def skip(self, job_id: str) -> None:
         self._later(lambda: self._tell(job_id, Command(name="skip", job_id=job_id)))
 
+    def pause(self, job_id: str) -> None:
+        """Have a training save its state and leave the engine."""
+        self._later(lambda: self._tell(job_id, Command(name="pause", job_id=job_id)))
+
     def _later(self, call: Callable[[], None]) -> None:
         self._inbox.put(call)
 
@@ -147,19 +166,23 @@ class Dispatcher:
                 log.exception("the dispatcher met an error")
 
     def _next(self) -> None:
-        """Give an idle engine the first waiting job."""
-        if not self._up or self._running is not None:
-            return
-        job = self._jobs.claim_next()
+        """Give the engine the first waiting job, where it has none, and the first training."""
+        for training in (False, True):
+            wanted = not training or (self._trains and self._leaving is None)
+            if self._up and wanted and training not in self._at_work:
+                self._begin(self._jobs.claim_next(training=training))
+
+    def _begin(self, job: Job | None) -> None:
         if job is None:
             return
         course = Course(job, self._planner, self._pictures)
-        delivery = _Delivery(job, course, delivered={image.index for image in job.images})
-        self._running = job.id
+        delivery = Delivery(job, course, delivered={image.index for image in job.images})
+        self._at_work[job.is_training] = job.id
         self._deliveries[job.id] = delivery
+        self._marks.began(job)
         self._run_part(delivery)
 
-    def _run_part(self, delivery: _Delivery) -> bool:
+    def _run_part(self, delivery: Delivery) -> bool:
         """Give the engine the next part of a job that has something left to draw; False: there is none."""
         course, job = delivery.course, delivery.job
         try:
@@ -180,16 +203,35 @@ class Dispatcher:
         )
         self._pictures.prepare(course.part_job)
         if not self.worker.send(Command(name="run", job=order)):
-            self._up, self._running = False, None
-            del self._deliveries[job.id]
-            self._jobs.put_back(job.id)
+            self._up = False
+            self._put_back(delivery)
         return True
 
+    def _put_back(self, delivery: Delivery) -> None:
+        """It waits again, at its old place."""
+        self._at_work.pop(delivery.job.is_training, None)
+        del self._deliveries[delivery.job.id]
+        self._jobs.put_back(delivery.job.id)
+        self._marks.waits(delivery.job)
+
     def _tell(self, job_id: str, command: Command) -> None:
-        if self._running == job_id:
+        if job_id in self._at_work.values():
             self.worker.send(command)
+            delivery = self._deliveries[job_id]
+            delivery.asked = delivery.asked or command.name in ("interrupt", "pause")
             if command.name == "interrupt":
-                self._deliveries[job_id].course.interrupted = True
+                delivery.course.interrupted = True
+
+    def _leave(self, left: threading.Event) -> None:
+        """The program ends: a training saves its state first, for which what is drawn beside it must stop."""
+        self._leaving = left
+        training = self._at_work.get(True)
+        if training is None or not self._up:
+            left.set()
+            return
+        self.worker.send(Command(name="pause", job_id=training))
+        if False in self._at_work:
+            self._tell(self._at_work[False], Command(name="interrupt", job_id=self._at_work[False]))
 
     def _revive(self) -> None:
         if self._gave_up:
@@ -199,7 +241,7 @@ class Dispatcher:
             self.worker.revive()
 
     def _load(self, model: ModelRef) -> None:
-        if self._up and self._running is None and model != self._refused:
+        if self._up and not self._at_work and model != self._refused:
             self._loading = model
             self.worker.send(Command(name="load", model=model))
 
@@ -213,6 +255,8 @@ class Dispatcher:
             return
         if isinstance(event, Progress | Preview):
             self._streams.of(job_id).publish(delivery.course.placed(event))
+        elif isinstance(event, TrainStep):
+            self._streams.of(job_id).publish(event)
         elif isinstance(event, ENDINGS):
             self._part_ended(delivery, event)
         else:
@@ -222,7 +266,7 @@ class Dispatcher:
                 delivery.line.append(event)
             self._deliver(delivery)
 
-    def _part_ended(self, delivery: _Delivery, ending: Failed | Finished) -> None:
+    def _part_ended(self, delivery: Delivery, ending: Failed | Finished) -> None:
         """Go on with the job's next part, or end the job."""
         self.worker.succeeded()
         ending = delivery.course.ended(ending)
@@ -230,8 +274,13 @@ class Dispatcher:
             return
         self._finish(delivery, ending)
 
-    def _finish(self, delivery: _Delivery, ending: Failed | Finished) -> None:
-        self._running = None
+    def _finish(self, delivery: Delivery, ending: Failed | Finished) -> None:
+        if self._leaving is not None and delivery.job.is_training:
+            self._leaving.set()
+            if goes_on_later(delivery, ending) and self._resumes:
+                self._put_back(delivery)
+                return
+        self._at_work.pop(delivery.job.is_training, None)
         if isinstance(ending, Finished) and delivery.course.has_sheets:
             future = self._pictures.submit_files(delivery.job, delivery.course.sheets)
             delivery.line.append(future)
@@ -252,7 +301,7 @@ class Dispatcher:
         if model is not None and not any(job.state == "waiting" for job in self._jobs.open_jobs()):
             self._load(model)
 
-    def _picture_done(self, delivery: _Delivery, event: ImageDone) -> None:
+    def _picture_done(self, delivery: Delivery, event: ImageDone) -> None:
         course = delivery.course
         index = course.first + event.index
         if index in delivery.delivered:
@@ -263,7 +312,7 @@ class Dispatcher:
         delivery.line.append(future)
         future.add_done_callback(lambda _: self._later(lambda: self._deliver(delivery)))
 
-    def _deliver(self, delivery: _Delivery) -> None:
+    def _deliver(self, delivery: Delivery) -> None:
         """Hand on everything up to the first picture that is still being saved."""
         stream = self._streams.of(delivery.job.id)
         while delivery.line:
@@ -271,7 +320,7 @@ class Dispatcher:
             if isinstance(head, Future):
                 if not head.done():
                     return
-                for event in _result(head):
+                for event in result_of(head):
                     stream.publish(event)
             elif isinstance(head, ENDINGS):
                 self._end(delivery.job, head)
@@ -282,6 +331,7 @@ class Dispatcher:
     def _end(self, job: Job, ending: Failed | Finished) -> None:
         """The state is written first: who reads the ending finds the job ended."""
         self._deliveries.pop(job.id, None)
+        self._retries.ended(job.id)
         state: State = "failed" if isinstance(ending, Failed) else _ENDINGS.get(ending.reason, "done")
         try:
             self._jobs.end(job.id, state, ending.message if isinstance(ending, Failed) else "")
@@ -289,6 +339,7 @@ class Dispatcher:
                 self._estimates.learn(job, ending)
             if isinstance(job.request, MergeRequest):
                 self._merged()
+            self._marks.ended(job, ending)
         except DatabaseError:
             log.exception("the end of job %s could not be stored", job.id)
         self._streams.of(job.id).publish(ending)
@@ -297,68 +348,47 @@ class Dispatcher:
         log.warning("the engine process ended: %s; %s", death.cause, death.last_words)
         self._up = False
         self._refused, self._loading = self._loading, None
-        lost, self._running = self._running, None
         self._gave_up = death.gave_up
-        self._status = _status_after(death, self.worker.log_file)
-        delivery = self._deliveries.get(lost) if lost else None
-        if delivery is None:
-            return
-        if self._retry_lost and delivery.job.attempts < _MOST_ATTEMPTS:
+        self._status = status_after(death, self.worker.log_file)
+        for job_id in list(self._at_work.values()):
+            self._lost(self._deliveries[job_id], death)
+        self._at_work.clear()
+        if self._leaving is not None:
+            self._leaving.set()
+
+    def _lost(self, delivery: Delivery, death: Death) -> None:
+        """Its engine has died."""
+        now = self._streams.of(delivery.job.id).newest(TrainStep)
+        step = now.step if isinstance(now, TrainStep) else 0
+        if not delivery.asked and self._retries.again(delivery.job, step):
             self._run_again(delivery)
             return
-        delivery.line.append(_lost(death, delivery.job))
+        delivery.line.append(lost(death, delivery.job, asked=delivery.asked))
         self._deliver(delivery)
 
-    def _run_again(self, delivery: _Delivery) -> None:
+    def _run_again(self, delivery: Delivery) -> None:
         """Wait for its pictures that are being saved, then queue it again; those pictures are not drawn twice."""
         self._pictures.flush()
         self._deliver(delivery)
-        del self._deliveries[delivery.job.id]
-        self._jobs.put_back(delivery.job.id)
+        self._put_back(delivery)
         self._streams.of(delivery.job.id).publish(
-            Notice("The engine process ended in the middle of this job; it is run once more.", "warning")
+            Notice(
+                "The engine process ended in the middle of this training; it goes on from its last saved state."
+                if delivery.job.is_training
+                else "The engine process ended in the middle of this job; it is run once more.",
+                "warning",
+            )
         )
 
     def _interrupt_all(self) -> None:
         """At the end of the program: what is not ended is interrupted; what was drawn gets saved."""
         self._up = False
-        self._running = None
+        self._at_work.clear()
         self._pictures.close()
         for delivery in list(self._deliveries.values()):
+            if delivery.job.is_training and not delivery.asked and self._resumes:
+                self._put_back(delivery)
+                continue
             if not any(isinstance(item, ENDINGS) for item in delivery.line):
                 delivery.line.append(Finished("interrupted"))
             self._deliver(delivery)
-
-
-def _result(future: Future[list[Event]]) -> list[Event]:
-    """What came of saving a picture; a bug there must not hold up the job."""
-    error = future.exception()
-    if error is None:
-        return future.result()
-    log_id = uuid.uuid4().hex[:8]
-    log.error("saving a picture failed (log id %s)", log_id, exc_info=error)
-    return [Notice(f"A picture could not be saved because of a fault in the program (log id {log_id}).", "warning")]
-
-
-def _status_after(death: Death, log_file: Path) -> EngineStatus:
-    if not death.gave_up:
-        return EngineStatus("starting", "The engine process ended unexpectedly and is starting again.")
-    words = f" Its last words: {death.last_words}." if death.last_words else ""
-    return EngineStatus(
-        "stopped",
-        f"The engine could not be started ({death.cause}).{words} The file {log_file} has the details; press "
-        "Generate to try again.",
-    )
-
-
-def _lost(death: Death, job: Job) -> Failed:
-    request = job.drawing
-    advice = ""
-    if request is not None:
-        size = f"width, height ({request.width}x{request.height}) or batch size ({request.batch_size})"
-        advice = f", and lower {size} if memory was short"
-    return Failed(
-        f"The engine process ended in the middle of this job ({death.cause}); a new one is starting, so press "
-        f"Generate to try again{advice}.",
-        "EngineLost",
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
@@ -68,14 +69,18 @@ class Estimates:
             return None
         return median(speeds) * work(request) * job.request.image_count / request.image_count
 
-    def queue(self, jobs: list[Job], running_left: float | None) -> list[QueueItem]:
-        """Times until the end of each of `jobs` (in running order); `running_left` is what the running one says."""
+    def queue(self, jobs: list[Job], left: Callable[[str], float | None]) -> list[QueueItem]:
+        """Times until the end of each of `jobs` (in running order); `left` is what a running one says of itself.
+
+        Trainings wait for each other only, and nothing waits for them.
+        """
         items: list[QueueItem] = []
-        until: float | None = 0.0
+        until: dict[bool, float | None] = {True: 0.0, False: 0.0}
         for job in jobs:
-            own = running_left if job.state == "running" and running_left is not None else self.seconds(job)
-            until = None if until is None or own is None else until + own
-            items.append(QueueItem(job.id, job.owner, job.state, job.position or 0, until))
+            said = left(job.id) if job.state == "running" else None
+            own, before = said if said is not None else self.seconds(job), until[job.is_training]
+            until[job.is_training] = done = None if before is None or own is None else before + own
+            items.append(QueueItem(job.id, job.owner, job.state, job.position or 0, done))
         return items
 
 

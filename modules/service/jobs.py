@@ -24,14 +24,17 @@ from modules.schema.events import Event, ImageSaved, from_json, to_json
 from modules.schema.orders import ORDER, AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
+from modules.schema.training import TrainingRequest
 from modules.service.database import open_database
 
-State = Literal["waiting", "running", "done", "failed", "interrupted", "cancelled"]
+State = Literal["waiting", "running", "done", "failed", "interrupted", "cancelled", "paused"]
 STATES: tuple[State, ...] = get_args(State)
 OPEN_STATES: tuple[State, ...] = ("waiting", "running")
 
 log = logging.getLogger(__name__)
 
+# Trainings have a queue of their own.
+_TRAINING = "(json_extract(request, '$.kind') IS 'training')"
 _COLUMNS = "id, owner, name, request, model, save, state, created, started, ended, message, attempts, number"
 
 
@@ -61,6 +64,10 @@ class Job:
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+    @property
+    def is_training(self) -> bool:
+        return isinstance(self.request, TrainingRequest)
 
     @property
     def drawing(self) -> GenerationRequest | None:
@@ -133,10 +140,13 @@ class Jobs:
         )
         return self._readable(rows)
 
-    def claim_next(self) -> Job | None:
-        """Take the first waiting job: it is running from here on."""
+    def claim_next(self, *, training: bool = False) -> Job | None:
+        """Take the first waiting job (or the first training): it is running from here on."""
         with self._lock:
-            rows = self._read("SELECT id FROM jobs WHERE state = 'waiting' ORDER BY number LIMIT 1", ())
+            rows = self._read(
+                f"SELECT id FROM jobs WHERE state = 'waiting' AND {_TRAINING} = ? ORDER BY number LIMIT 1",
+                (training,),
+            )
             if not rows:
                 return None
             self._write(
@@ -243,10 +253,11 @@ class Jobs:
 
     def _job(self, row: tuple[Any, ...]) -> Job:
         job_id, owner, name, request, model, save, state, created, started, ended, message, attempts, number = row
+        order = ORDER.validate_json(request)
         return Job(
             id=job_id,
             owner=owner,
-            request=ORDER.validate_json(request),
+            request=order,
             model=ModelRef.model_validate_json(model),
             state=state,
             created=created,
@@ -257,7 +268,7 @@ class Jobs:
             save=bool(save),
             attempts=attempts,
             images=self._images(job_id),
-            position=self._position(state, number),
+            position=self._position(state, number, isinstance(order, TrainingRequest)),
         )
 
     def _images(self, job_id: str) -> list[ImageSaved]:
@@ -265,10 +276,13 @@ class Jobs:
         events = (from_json(json.loads(data)) for (data,) in rows)
         return [event for event in events if isinstance(event, ImageSaved)]
 
-    def _position(self, state: str, number: int) -> int | None:
+    def _position(self, state: str, number: int, training: bool) -> int | None:
         if state != "waiting":
             return 0 if state == "running" else None
-        rows = self._read("SELECT count(*) FROM jobs WHERE state = 'waiting' AND number <= ?", (number,))
+        rows = self._read(
+            f"SELECT count(*) FROM jobs WHERE state = 'waiting' AND number <= ? AND {_TRAINING} = ?",
+            (number, training),
+        )
         return rows[0][0]
 
     def _read(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:

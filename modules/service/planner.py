@@ -14,11 +14,13 @@ from modules.schema.orders import AnyOrder
 from modules.schema.parts import LATENT_UPSCALERS
 from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
+from modules.schema.training import TrainingRequest
 from modules.service.inputs import InputPictures
 from modules.service.named import Named
 from modules.service.plans import OnePart, Part, Plan, Program, ScriptPlan
 from modules.service.prompts import request_problems
 from modules.service.scripts.table import make_program, prepared
+from modules.service.training.door import TrainingDoor
 
 NO_MODEL = ModelRef(checkpoint="")
 MOST_CELLS = 2000
@@ -32,17 +34,25 @@ class Planner:
     """Knows where an order's names are looked up. `resolve` does it for a request, `find_merge` for a merge."""
 
     def __init__(
-        self, resolve: ResolveRequest, find_merge: FindMerge, upscalers: UpscalerCatalog, inputs: InputPictures
+        self,
+        resolve: ResolveRequest,
+        find_merge: FindMerge,
+        upscalers: UpscalerCatalog,
+        inputs: InputPictures,
+        training: TrainingDoor,
     ) -> None:
         self._resolve = resolve
         self._find_merge = find_merge
         self._upscalers = upscalers
         self._inputs = inputs
+        self._training = training
 
     def at_the_door(self, order: AnyOrder) -> tuple[AnyOrder, ModelRef]:
         """The resolved order and the model it begins with; raises UserErrors for whatever cannot be run."""
         if isinstance(order, ScriptRequest):
             return self._script(order)
+        if isinstance(order, TrainingRequest):
+            return self._training.at_the_door(order)
         part = self._part(order)
         return part.request, part.model
 
@@ -51,7 +61,7 @@ class Planner:
         if isinstance(order, ScriptRequest):
             program = make_program(order, self._inputs)
             return ScriptPlan(program, [program.size(index) for index in range(program.cells)], self._part)
-        return OnePart(self._part(order))
+        return OnePart(self._training.part(order) if isinstance(order, TrainingRequest) else self._part(order))
 
     def _part(self, request: GenerationRequest | ExtrasRequest | MergeRequest) -> Part:
         if isinstance(request, GenerationRequest):
@@ -109,8 +119,10 @@ def _upscalers(request: GenerationRequest) -> list[str]:
     return [name for name in names if name not in LATENT_UPSCALERS]
 
 
-def door_notices(asked: AnyOrder, resolved: AnyOrder, named: Named) -> list[Notice]:
-    """What was changed, or cannot be read, of what was asked for."""
+def door_notices(asked: AnyOrder, resolved: AnyOrder, named: Named, training: TrainingDoor) -> list[Notice]:
+    """What was changed, cannot be read, or may be a mistake in what was asked for."""
+    if isinstance(resolved, TrainingRequest):
+        return [Notice(sentence, "warning") for sentence in training.warnings(resolved)]
     asked = asked.base if isinstance(asked, ScriptRequest) else asked
     resolved = resolved.base if isinstance(resolved, ScriptRequest) else resolved
     if not isinstance(asked, GenerationRequest) or not isinstance(resolved, GenerationRequest):

@@ -16,8 +16,9 @@ from modules.schema.engine import ModelRef
 from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
 from modules.schema.request import GenerationRequest
+from modules.schema.training import TrainingRequest
 
-Single = GenerationRequest | ExtrasRequest | MergeRequest
+Single = GenerationRequest | ExtrasRequest | MergeRequest | TrainingRequest
 
 
 @dataclass(frozen=True)

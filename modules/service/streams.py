@@ -1,7 +1,7 @@
 """One job's events for any number of readers, early or late.
 
-A reader asks for what came after the number it saw last. Everything is kept but the running commentary: of progress
-and previews only the newest of each, so a late or slow reader never works through old ones.
+A reader asks for what came after the number it saw last. Everything is kept but the running commentary: of progress,
+previews and a training's steps only the newest of each, so a late or slow reader never works through old ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from modules.schema.events import ENDINGS, Event, Preview, Progress
+from modules.schema.events import ENDINGS, Event, Preview, Progress, TrainStep
 from modules.service.jobs import DatabaseError, Jobs
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Stream:
                 return
             self._last += 1
             numbered = (self._last, event)
-            if isinstance(event, Progress | Preview):
+            if isinstance(event, Progress | Preview | TrainStep):
                 self._newest[type(event)] = numbered
             else:
                 self._keep(*numbered)

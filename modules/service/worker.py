@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -21,6 +22,7 @@ from typing import IO
 
 from modules.schema.engine import Command, read_frame, write_frame
 from modules.schema.events import Event, from_json
+from modules.schema.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -229,6 +231,23 @@ class Worker:
                 self._words.append(line)
                 self._file.handle(_record(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}"))
                 log.debug("engine: %s", line)
+
+
+def engine_command(settings: Settings) -> list[str]:
+    """The engine process's command line."""
+    return [
+        sys.executable,
+        "-m",
+        "modules.engine.main",
+        "--device",
+        settings.device,
+        "--threads",
+        str(settings.threads),
+        "--attention",
+        settings.attention,
+        "--capacity",
+        str(settings.checkpoints_in_ram),
+    ]
 
 
 def _record(text: str) -> logging.LogRecord:

@@ -37,6 +37,7 @@ from modules.web.api import (
     pnginfo,
     progress,
     scripts,
+    training,
 )
 from modules.web.api.forms import Forms
 from modules.web.api.options import Options
@@ -74,6 +75,7 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.include_router(own_styles.router)
     server.include_router(networks.router)
     server.include_router(datasets.router)
+    server.include_router(training.router)
     if app.settings.api:
         server.include_router(networks.listing)
         for part in (options, progress, listing, pnginfo, extras, scripts, generation):

@@ -57,8 +57,9 @@ def event_json(event: Event) -> dict[str, Any]:
 
 @router.post("/jobs", status_code=201)
 async def order(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
-    """Put a request (JSON, every parameter optional) into the queue. Its `kind` is "extras", "merge" or "script";
-    without one it is a GenerationRequest. A picture is its name (see /api/v1/inputs) or a file as base64."""
+    """Put a request (JSON, every parameter optional) into the queue. Its `kind` is "extras", "merge",
+    "script" or "training"; without one it is a GenerationRequest. A picture is its name (see /api/v1/inputs) or a
+    file as base64."""
     values = await run_in_threadpool(_with_names, await read_json(request, _REQUEST_LIMIT), app)
     kind = KINDS.get(kind_of(values))
     if kind is None:
@@ -129,11 +130,15 @@ async def events(
     `Last-Event-ID` (sent by a browser that connects again) or `after` are left out. The stream ends with the job; a
     browser that comes back when nothing is left gets 204, which ends its attempts.
     """
+    return await event_stream(app, await run_in_threadpool(app.job, job_id, owner), after, last_event_id)
+
+
+async def event_stream(app: App, job: Job, after: int, last_event_id: str | None) -> Response:
+    """The events of a job that the caller may see."""
     seen = max(after, int(last_event_id) if (last_event_id or "").isdecimal() else 0)
-    job = await run_in_threadpool(app.job, job_id, owner)
     if not job.is_open and seen and not await run_in_threadpool(_anything_after, app, job, seen):
         return Response(status_code=204)
-    stream = _messages(follow.events(app, job.id, owner, seen))
+    stream = _messages(follow.events(app, job.id, job.owner, seen))
     return StreamingResponse(
         stream, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
