@@ -128,6 +128,38 @@ def apply_styles(prompt: str, texts: Iterable[str]) -> str:
     return merged
 
 
+def find_styles(prompt: str, negative: str, styles: Iterable[Style]) -> tuple[list[str], str, str]:
+    """Styles that both prompts went through, in the order of their use, and the prompts before them.
+
+    Only what `apply_styles` makes the same prompts of again counts as found.
+    """
+    left = [style for style in styles if {style.prompt.strip(), style.negative_prompt.strip()} - {"", _PLACE}]
+    names: list[str] = []
+    while True:
+        for style in left:
+            before = _before(style.prompt, prompt), _before(style.negative_prompt, negative)
+            if before[0] is not None and before[1] is not None:
+                prompt, negative = before[0], before[1]
+                names.insert(0, style.name)
+                left.remove(style)
+                break
+        else:
+            return names, prompt, negative
+
+
+def _before(text: str, merged: str) -> str | None:
+    """The prompt that became `merged` by a style's text, or None."""
+    text = strip_comments(text)
+    first, place, last = text.partition(_PLACE)
+    if not place:
+        first, last = "", text.strip()
+    if len(merged) < len(first) + len(last) or not merged.startswith(first) or not merged.endswith(last):
+        return None
+    before = merged[len(first) : len(merged) - len(last)]
+    before = before if place or not last else before.removesuffix(", ")
+    return before if apply_styles(before, [text]) == merged else None
+
+
 def _read(path: Path) -> str:
     try:
         data = path.read_bytes()

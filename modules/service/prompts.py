@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from modules.catalog.styles import Style, apply_styles
+from modules.catalog.styles import Style, apply_styles, find_styles
 from modules.prompts.prompt import parse_negative, parse_prompt
 from modules.schema.errors import UnknownName
 from modules.schema.request import GenerationRequest
@@ -40,6 +42,29 @@ def with_styles(request: GenerationRequest, styles: Styles | None) -> Generation
         hires=hires,
         styles=(),
     )
+
+
+def without_styles(request: GenerationRequest, styles: Sequence[Style]) -> GenerationRequest:
+    """The request with the styles that its prompts went through by name, as far as that gives the same again."""
+    names, prompt, negative = find_styles(request.prompt, request.negative_prompt, styles)
+    if not names or request.styles:
+        return request
+    hires = request.hires
+    if hires is not None:
+        chosen = [style for name in names for style in styles if style.name == name]
+        found = find_styles(hires.prompt or request.prompt, hires.negative_prompt or request.negative_prompt, chosen)
+        hires = hires.replace(prompt=hires.prompt and found[1], negative_prompt=hires.negative_prompt and found[2])
+    named = request.replace(prompt=prompt, negative_prompt=negative, styles=tuple(names), hires=hires)
+    known = _Known({style.name: style for style in styles})
+    return named if with_styles(named, known) == request else request
+
+
+@dataclass(frozen=True)
+class _Known:
+    by_name: dict[str, Style]
+
+    def find(self, name: str) -> Style:
+        return self.by_name[name]
 
 
 def prompt_problems(text: str, *, negative: bool = False) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.catalog.styles import Style, StyleFile, apply_styles
+from modules.catalog.styles import Style, StyleFile, apply_styles, find_styles
 from modules.schema.errors import BadRequest, UnknownName, UserError
 
 BOM = b"\xef\xbb\xbf"
@@ -132,3 +132,34 @@ def test_a_folder_in_its_place_is_said(tmp_path: Path) -> None:
 )
 def test_merging(prompt: str, texts: list[str], merged: str) -> None:
     assert apply_styles(prompt, texts) == merged
+
+
+SAVED = [
+    Style("photo", "photo of {prompt}, 4k", "blurry"),
+    Style("sharp", "sharp"),
+    Style("clean", "", "dirt, dust"),
+    Style("twice", "{prompt} and {prompt}"),
+    Style("nothing", "", ""),
+    Style("same", "{prompt}"),
+]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "expected"),
+    [
+        ("photo of fox, 4k, sharp", "blurry", (["photo", "sharp"], "fox", "")),
+        ("photo of fox, sharp, 4k", "blurry", (["sharp", "photo"], "fox", "")),
+        ("fox, sharp", "hands, dirt, dust", (["sharp", "clean"], "fox", "hands")),
+        ("sharp", "", (["sharp"], "", "")),
+        ("photo of fox, 4k", "", ([], "photo of fox, 4k", "")),
+        ("a dogsharp", "", ([], "a dogsharp", "")),
+        ("photo of", "blurry", ([], "photo of", "blurry")),
+        ("", "", ([], "", "")),
+    ],
+)
+def test_styles_are_found_in_prompts(prompt: str, negative: str, expected: tuple[list[str], str, str]) -> None:
+    found = find_styles(prompt, negative, SAVED)
+    assert (sorted(found[0]), *found[1:]) == (sorted(expected[0]), *expected[1:])
+    styles = {style.name: style for style in SAVED}
+    assert apply_styles(found[1], [styles[name].prompt for name in found[0]]) == prompt
+    assert apply_styles(found[2], [styles[name].negative_prompt for name in found[0]]) == negative

@@ -55,6 +55,21 @@ def test_styles_of_an_a1111_request_are_run(client: TestClient, app: App) -> Non
     assert info["infotexts"][0].startswith("photo of a cat, oil painting\nNegative prompt: blurry\n")
 
 
+def test_styles_are_found_in_a_pasted_text(client: TestClient, app: App) -> None:
+    text = "photo of a cat, oil painting\nNegative prompt: blurry\nSteps: 3, Sampler: Euler, CFG scale: 7, Seed: 1"
+    read = client.post("/api/v1/infotext", json={"text": text}).json()
+    assert sorted(read["request"]["styles"]) == ["oil / canvas", "photo"]
+    assert (read["request"]["prompt"], read["request"]["negative_prompt"]) == ("a cat", "")
+    assert read["prompts"] == {"prompt": "photo of a cat, oil painting", "negative_prompt": "blurry"}
+    job = client.post("/api/v1/jobs", json={**read["request"], "width": 64, "height": 64}).json()
+    assert job["request"]["prompt"] == "photo of a cat, oil painting", "and give the same again"
+    hires = client.post("/api/v1/infotext", json={"text": f"{text}, Hires upscale: 2, Hires prompt: dog"}).json()
+    assert hires["request"]["styles"] == [], "a prompt of its own without the styles stays without them"
+    app.styles.path.write_bytes(b'"' + b"x" * 200_000)
+    broken = client.post("/api/v1/infotext", json={"text": text}).json()
+    assert broken["request"]["prompt"] == "photo of a cat, oil painting"
+
+
 def test_tokens_of_the_whole_language(client: TestClient) -> None:
     text = "# words\ncat AND " + "[cat:dog:5] " * 80 + "[x:y"
     count = client.post("/api/v1/tokens", json={"text": text}).json()

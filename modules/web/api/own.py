@@ -135,10 +135,10 @@ async def keep_form(request: Request, owner: Owner, tab: Tab = "txt2img") -> dic
 
 
 @router.post("/png-info")
-async def png_info(request: Request) -> dict[str, Any]:
+async def png_info(request: Request, app: TheApp) -> dict[str, Any]:
     """What a picture says of its making; the picture is the body itself, or the field `file` of a form."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return await run_in_threadpool(read_picture, await read_body(request, MOST_PICTURE_BYTES))
+        return await run_in_threadpool(read_picture, await read_body(request, MOST_PICTURE_BYTES), app.styles)
     async with request.form(max_files=1, max_fields=4) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
@@ -146,13 +146,13 @@ async def png_info(request: Request) -> dict[str, Any]:
         data = await file.read(MOST_PICTURE_BYTES + 1)
     if len(data) > MOST_PICTURE_BYTES:
         raise HttpProblem(413, f"A picture may have {MOST_PICTURE_BYTES >> 20} MiB here.", "TooLarge")
-    return await run_in_threadpool(read_picture, data)
+    return await run_in_threadpool(read_picture, data, app.styles)
 
 
 @router.post("/infotext")
-def infotext(body: TextBody) -> dict[str, Any]:
+def infotext(body: TextBody, app: TheApp) -> dict[str, Any]:
     """A text with parameters, as pasted from a picture, as a request."""
-    answer = picture_text(body.text)
+    answer = picture_text(body.text, app.styles)
     if answer["request"] is None:
         raise BadRequest(
             "There are no parameters in this text: its last line should be like 'Steps: 20, Seed: 1, ...'."

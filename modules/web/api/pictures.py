@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from modules.catalog.styles import StyleFile
 from modules.schema import infotext
+from modules.schema.errors import UserError
 from modules.schema.request import GenerationRequest
 from modules.service.picture_text import read_picture_text
+from modules.service.prompts import without_styles
 
 MOST_PICTURE_BYTES = 100 << 20
 
 
-def read_picture(data: bytes) -> dict[str, Any]:
+def read_picture(data: bytes, styles: StyleFile) -> dict[str, Any]:
     """`text`, `request` (None where there are no parameters), `items` (other texts), `notices`, and its size.
 
     `source` says what the request comes from: "exact" is our own chunk, "text" is A1111's. Raises BadRequest for what
-    is no picture.
+    is no picture. `styles` that are found in the prompts are named in the request instead.
     """
     found = read_picture_text(data)
     answer = {
@@ -26,19 +29,29 @@ def read_picture(data: bytes) -> dict[str, Any]:
         "height": found.height,
     }
     if found.request is not None:
-        return {**answer, **_reading(found.request, found.notices, "exact")}
-    reading = picture_text(found.infotext)
+        return {**answer, **_reading(found.request, found.notices, "exact", styles)}
+    reading = picture_text(found.infotext, styles)
     return {**answer, **reading, "notices": [*found.notices, *reading["notices"]]}
 
 
-def picture_text(text: str) -> dict[str, Any]:
+def picture_text(text: str, styles: StyleFile) -> dict[str, Any]:
     """A1111's text as a request; without parameters in it the request is None."""
     parsed = infotext.parse(text)
     if not parsed.params:
-        return {"text": text, **_reading(None, [], None)}
+        return {"text": text, **_reading(None, [], None, styles)}
     request, notices = infotext.to_request(parsed, GenerationRequest())
-    return {"text": text, **_reading(request, notices, "text")}
+    return {"text": text, **_reading(request, notices, "text", styles)}
 
 
-def _reading(request: GenerationRequest | None, notices: list[str], source: str | None) -> dict[str, Any]:
-    return {"request": request.model_dump(mode="json") if request else None, "notices": notices, "source": source}
+def _reading(
+    request: GenerationRequest | None, notices: list[str], source: str | None, styles: StyleFile
+) -> dict[str, Any]:
+    """`prompts` are those of the request with its styles in them."""
+    if request is None:
+        return {"request": None, "notices": notices, "source": source}
+    prompts = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
+    try:
+        request = without_styles(request, styles.entries)
+    except UserError as error:
+        notices = [*notices, str(error)]
+    return {"request": request.model_dump(mode="json"), "prompts": prompts, "notices": notices, "source": source}

@@ -36,7 +36,7 @@ export class Batch {
       const mask = masks && maskFor(pictures.names[index], masks);
       if (masks && !mask) continue; // as A1111 does: a picture without its mask is left out
       const [width, height] = reading ? sizeOf(reading) : [values.width, values.height];
-      const words = ownWords && reading?.request ? withOwn(values, reading.request) : {};
+      const words = ownWords && reading?.request ? withOwn(values, reading) : {};
       const image = { ...values.image, picture: pictures.pictures[index] };
       const masked = mask ? { inpaint: { ...values.inpaint, mask } } : WITHOUT_MASK;
       requests.push({ ...values, seed, width, height, ...words, image, ...masked });
@@ -55,9 +55,9 @@ function maskFor(name, { names, pictures }) {
 }
 
 /** Prompts are added; what decides the picture otherwise is the picture's own. */
-function withOwn(values, made) {
+function withOwn(values, { request: made, prompts }) {
   const { seed, cfg_scale, sampler, scheduler, steps, checkpoint } = made;
-  const joined = (name) => [values[name], made[name]].filter(Boolean).join(" ");
+  const joined = (name) => [values[name], prompts[name]].filter(Boolean).join(" ");
   const words = { prompt: joined("prompt"), negative_prompt: joined("negative_prompt") };
   return { ...words, seed, cfg_scale, sampler, scheduler, steps, checkpoint };
 }
