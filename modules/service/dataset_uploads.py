@@ -30,6 +30,8 @@ _SHRUNK_FREE = 1 << 20
 _CHUNK = 1 << 20
 _LONGEST_STEM = 120
 _MOST_REFUSED = 200
+_LONGEST_LIST = 8 << 20
+_LONGEST_END = 22 + 65_535 + 20
 
 _KINDS: tuple[tuple[int, bytes, tuple[str, ...]], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", (".png",)),
@@ -121,8 +123,12 @@ def _items(files: Iterable[tuple[str, BinaryIO]], budget: _Budget, arrived: Arri
 
 def _unzipped(name: str, file: BinaryIO, budget: _Budget, arrived: Arrived) -> Iterator[_Item]:
     try:
+        _check_list(file)
         # Kept open by the items that read from it.
         archive = zipfile.ZipFile(file)
+    except UserError as error:
+        arrived.refuse(_base(name), str(error))
+        return
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         arrived.refuse(_base(name), "the zip is damaged")
         return
@@ -134,6 +140,23 @@ def _unzipped(name: str, file: BinaryIO, budget: _Budget, arrived: Arrived) -> I
             arrived.refuse(base, "a link in a zip is not followed")
         else:
             yield _Item(base, lambda entry=entry: _from_zip(archive, entry, budget))
+
+
+def _check_list(file: BinaryIO) -> None:
+    """Raise UserError when a zip's own list of its files is so long that reading it would take all memory.
+
+    Format: the end record (PK 5 6) holds the list's bytes as 32 bits at 12; a further record (PK 6 7) before it, for
+    lists that need 64 bits.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _LONGEST_END))
+    end = file.read()
+    file.seek(0)
+    at = end.rfind(b"PK\x05\x06")
+    record = end[at : at + 22] if at >= 0 else b""
+    too_long = len(record) == 22 and int.from_bytes(record[12:16], "little") > _LONGEST_LIST
+    if too_long or b"PK\x06\x07" in end[max(0, at - 20) : max(0, at)]:
+        raise UserError(f"the zip holds more than the {MOST_FILES} files that are taken at a time")
 
 
 def _from_zip(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget) -> bytes:

@@ -69,7 +69,9 @@ def _corrupt(pictures: list[DataPicture]) -> Iterator[Finding]:
 
 def _few(pictures: list[DataPicture]) -> Iterator[Finding]:
     if 0 < len(pictures) < _FEW:
-        yield _finding("few", f"{_count(pictures)} are few: a style wants 20 or more, an object 5.", pictures)
+        yield _finding(
+            "few", f"{_count(pictures)} {_are(pictures)} few: a style wants 20 or more, an object 5.", pictures
+        )
 
 
 def _duplicates(pictures: list[DataPicture]) -> Iterator[Finding]:
@@ -126,7 +128,7 @@ def _vocabulary(pictures: list[DataPicture]) -> Iterator[Finding]:
     needed = min(_MOST_WORDS_NEEDED, max(2, round(len(told) * _WORDS_A_PICTURE)))
     if len(words) < needed:
         sentence = (
-            f"All captions together use only {len(words)} words: say what differs from picture to picture, so that "
+            f"All captions together use only {_plural(len(words), 'word')}: say what differs from picture to picture, so that "
             "it is not learned as part of the new word."
         )
         yield _finding("vocabulary", sentence, told)
@@ -184,7 +186,11 @@ def _names(pictures: list[DataPicture]) -> str:
 
 
 def _count(pictures: list[DataPicture]) -> str:
-    return "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+    return _plural(len(pictures), "picture")
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _files(pictures: list[DataPicture]) -> str:

@@ -17,7 +17,7 @@ Size = tuple[int, int]
 Objective = Literal["Maximize area", "Minimize error"]
 
 _LATENT = 8
-_SMALLEST_BUCKET = 0.8
+_SMALLEST_BUCKET = 0.75
 """Share of the area asked for that a bucket has at least."""
 
 

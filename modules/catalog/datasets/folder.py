@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from modules.catalog.datasets.notes import PLAIN, Notes, PictureNote
 from modules.schema.errors import BadRequest
 
 MASK = "-mask"
+_DIGITS = re.compile(r"([0-9]+)")
 _CACHE_KIND = "picture-1"
 _MOST_BYTES = 512 << 20
 _READERS = 4
@@ -108,19 +110,8 @@ def _files(folder: Path) -> dict[str, Stamp]:
 
 def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
     """Sorts numbers in names by their value."""
-    parts: list[tuple[int, str]] = []
-    digits, text = "", ""
-    for character in name.casefold():
-        if character in "0123456789":
-            if text:
-                parts.append((-1, text))
-            digits, text = digits + character, ""
-            continue
-        if digits:
-            parts.append((int(digits), ""))
-        digits, text = "", text + character
-    parts.append((int(digits), "") if digits else (-1, text))
-    return parts, name
+    parts = _DIGITS.split(name)
+    return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts], name
 
 
 def _masks(files: dict[str, Stamp]) -> dict[str, str]:

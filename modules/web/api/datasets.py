@@ -14,7 +14,6 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
 from starlette.types import Message
 
 from modules.catalog.datasets.folder import DataPicture
@@ -123,16 +122,12 @@ async def upload(name: str, request: Request, app: TheApp) -> dict[str, Any]:
     await run_in_threadpool(app.datasets.folders.folder, name)
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise BadRequest("Send the files as a form (multipart/form-data).", "files")
-    counted = _counted(request)
-    try:
-        async with counted.form(max_files=MOST_FILES, max_fields=16) as form:
-            files = [item for _, item in form.multi_items() if isinstance(item, UploadFile)]
-            pairs = [(file.filename or "", file.file) for file in files]
-            if not pairs:
-                raise BadRequest("There is no file in this form: add pictures, or a zip of them.", "files")
-            arrived = await run_in_threadpool(app.datasets.add_pictures, name, pairs)
-    except MultiPartException as error:
-        raise BadRequest(f"The form cannot be read ({error.message}).", "files") from None
+    async with _counted(request).form(max_files=MOST_FILES, max_fields=16) as form:
+        files = [item for _, item in form.multi_items() if isinstance(item, UploadFile)]
+        pairs = [(file.filename or "", file.file) for file in files]
+        if not pairs:
+            raise BadRequest("There is no file in this form: add pictures, or a zip of them.", "files")
+        arrived = await run_in_threadpool(app.datasets.add_pictures, name, pairs)
     return {
         "added": len(arrived.added),
         "captions": len(arrived.captions),
