@@ -37,10 +37,11 @@ function refusal(status, data) {
   return new Refused(sentence || `The server could not do that (${status}); its log says why.`, data?.field ?? null);
 }
 
-/** Ask the server; `body` is JSON data or a FormData. Gives the answer's data, throws `Refused`. */
-export async function call(method, path, body) {
+/** Ask the server; `body` is JSON data or a FormData. Gives the answer's data, throws `Refused`. What is asked with
+ * `keepalive` arrives even where the page is closed meanwhile. */
+export async function call(method, path, body, keepalive = false) {
   const form = body instanceof FormData;
-  const options = { method, credentials: "same-origin" };
+  const options = { method, credentials: "same-origin", keepalive };
   if (body !== undefined) {
     options.body = form ? body : JSON.stringify(body);
     if (!form) options.headers = { "Content-Type": "application/json" };

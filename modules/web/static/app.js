@@ -11,6 +11,7 @@ import { PngInfo } from "./pnginfo.js";
 import { receive, withoutParts } from "./send.js";
 import { DrawTab } from "./tab.js";
 import { ModelBar, watchEngine } from "./topbar.js";
+import { TrainTab } from "./train.js";
 
 const tabs = []; // those that are drawn
 
@@ -22,6 +23,7 @@ async function start() {
   const img2img = opened("img2img", models, listed, (root, output) => new Img2imgTab(root, output, models));
   const pnginfo = panel("pnginfo").then((root) => new PngInfo(root, useAgain));
   wireReceivers(txt2img, img2img, pnginfo);
+  openTraining(models, listed, txt2img);
   wireMore((name, build) => opened(name, models, listed, build));
   wireKeys(() => tabs.find((tab) => tab.isInSight)?.runner ?? null);
   watchEngine(bar, (state, restarted) => tabs.forEach(({ panel }) => idleWords(panel, state, restarted)));
@@ -55,6 +57,18 @@ function makeTxt2img(root, output, models) {
   const tab = new DrawTab("txt2img", root, output, models, { mine: ({ request }) => !request.kind && !request.image });
   wireHires(tab);
   return tab;
+}
+
+/** The Train tab draws no pictures of its own: it follows runs, and txt2img tries what they learned. */
+async function openTraining(models, listed, txt2img) {
+  const root = await panel("train");
+  const tab = new TrainTab(root, models, async (change) => {
+    const { form } = await txt2img;
+    form.fill({ prompt: change(form.get("prompt")) });
+  });
+  await listed;
+  await tab.open();
+  root.dataset.ready = "";
 }
 
 /** What becomes of pictures that are sent to a tab: see send.js. */

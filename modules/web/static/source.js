@@ -99,7 +99,7 @@ export class Source {
 }
 
 /** All files below a dropped file or folder. */
-async function filesOf(entry) {
+export async function filesOf(entry) {
   if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
   const reader = entry.createReader();
   const found = [];

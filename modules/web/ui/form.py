@@ -44,8 +44,10 @@ _LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "checkpoint_b": ("checkpoints", ("",)),
     "checkpoint_c": ("checkpoints", ("",)),
     "merge-vae": ("vae_files", ("None",)),
+    "template_filename": ("templates", ()),
 }
 _LONG_TEXTS = ("prompt", "negative_prompt", "text")
+_ASKED_FOR = (*PARTS, "preview")  # parts whose fields are part of what is asked for
 
 
 def field(
@@ -211,7 +213,7 @@ def _optional(knob: Knob) -> str:
 
 def _local(part: str) -> str:
     """Fields of the page's own state are kept, but are no part of a request."""
-    return "" if not part or part in PARTS else " data-local"
+    return "" if not part or part in _ASKED_FOR else " data-local"
 
 
 def _unit(knob: Knob) -> str:

@@ -39,6 +39,8 @@ _ICONS: dict[str, str] = {
     "hires": '<path d="M4 14v6h6M20 10V4h-6M4 20l7-7M20 4l-7 7"/>',
     "measure": '<path d="M4 8h16v8H4zM8 8v3M12 8v4M16 8v3"/>',
     "search": '<circle cx="11" cy="11" r="6"/><path d="m20 20-4.5-4.5"/>',
+    "left": '<path d="m14 6-6 6 6 6"/>',
+    "right": '<path d="m10 6 6 6-6 6"/>',
     "reset": '<path d="M4 11a8 8 0 1 1 .7 4.5M4 4v7h7"/>',
 }
 

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from modules.schema.settings import Settings
-from modules.web.ui import cards, extras, img2img, merger, pnginfo, topbar, txt2img
+from modules.web.ui import cards, extras, img2img, merger, pnginfo, topbar, train, txt2img
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 STATIC_ROUTE = "/static/webui"
@@ -34,12 +34,15 @@ STYLES = (
     "extras",
     "merger",
     "scripts",
+    "train",
+    "train-run",
     "small",
 )
 
 TABS: dict[str, Callable[[], None]] = {
     "txt2img": txt2img.build,
     "img2img": img2img.build,
+    "Train": train.build,
     "Extras": extras.build,
     "PNG Info": pnginfo.build,
     "Checkpoint Merger": merger.build,

@@ -1,0 +1,135 @@
+"""Runs as the server would tell of them, for tests of the page alone: nothing is trained."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image, ImageDraw
+from playwright.sync_api import Page, Route
+
+Answer = tuple[int, Any]
+RUN = "2026-01-02-my_uncle"
+
+
+def loss(step: int) -> float:
+    return 0.09 + 0.12 * math.exp(-step / 300)
+
+
+def history(last: int, every: int = 5) -> list[list[float | None]]:
+    """Rows as the server gives them: step, loss, smooth, rate, norm, evaluation."""
+    return [
+        [
+            step,
+            loss(step) * (1 + 0.5 * math.sin(step * 12.9898)),
+            loss(step),
+            0.005,
+            0.41,
+            loss(step) if step % 50 == 0 else None,
+        ]
+        for step in range(1, last + 1)
+        if step % every == 0
+    ]
+
+
+def preview(step: int, index: int) -> bytes:
+    """A picture that changes with the steps."""
+    picture = Image.new("RGB", (128, 128), (40 + 60 * index, 60, 90))
+    size = 8 + step // 25
+    ImageDraw.Draw(picture).ellipse((64 - size, 64 - size, 64 + size, 64 + size), fill=(230, 160 - step // 20, 60))
+    sink = io.BytesIO()
+    picture.save(sink, "PNG")
+    return sink.getvalue()
+
+
+@dataclass
+class FakeRuns:
+    """One run; `asked` holds the (method, path, body) of everything that was asked to change."""
+
+    state: str = "running"
+    step: int = 1240
+    steps: int = 3000
+    events: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    there: bool = True
+    warnings: list[str] = field(default_factory=list)
+
+    def install(self, page: Page) -> None:
+        page.route(re.compile(r"/api/v1/training/(runs|check)\b"), lambda route: self._answer(route))
+        page.route(re.compile(r"/api/v1/training$"), lambda route: self._answer(route))
+        page.route("**/api/v1/jobs/job-1/events", lambda route: self._stream(route))
+
+    def changes(self) -> list[str]:
+        return [path for _, path, _ in self.asked]
+
+    # --- answers ---
+
+    def _answer(self, route: Route) -> None:
+        request = route.request
+        path = request.url.split("/api/v1/training")[1].split("?")[0]
+        if request.method != "GET" and path != "/check":
+            self.asked.append((request.method, path, request.post_data_json if request.post_data else None))
+            self._obey(path)
+        file = re.search(r"/files/images/(?:my_uncle-(\d+)|plain)-(\d+)\.png$", path)
+        if file:
+            return route.fulfill(body=preview(int(file[1] or 0), int(file[2])), content_type="image/png")
+        return route.fulfill(status=200, body=json.dumps(self._json(request.method, path)), content_type="text/json")
+
+    def _obey(self, path: str) -> None:
+        told = {"/pause": "paused", "/stop": "interrupted", "/resume": "running", f"/runs/{RUN}": "gone"}
+        for end, state in told.items():
+            if path.endswith(end):
+                self.state = state
+        self.there = self.state != "gone"
+        if path == "":
+            self.state, self.there = "running", True
+
+    def _json(self, method: str, path: str) -> Any:
+        answers: dict[str, Callable[[], Any]] = {
+            "/check": lambda: {"warnings": self.warnings, "pictures": 3, "steps_per_epoch": 3},
+            "": lambda: {"job": "job-1", "run": RUN},
+            "/runs": lambda: [self._line()] if self.there else [],
+            f"/runs/{RUN}/history": lambda: {"rows": history(self.step)},
+        }
+        return answers.get(path, self._run)()
+
+    def _line(self) -> dict[str, Any]:
+        job = "job-1" if self.state == "running" else None
+        whole = {"run": RUN, "name": "my_uncle", "method": "Textual inversion", "state": self.state}
+        return {**whole, "step": self.step, "steps": self.steps, "created": 1_767_312_000.0, "job": job}
+
+    def _run(self) -> dict[str, Any]:
+        best = 50 * (self.step // 50)
+        files = [self._file("plain", 0, index, f"images/plain-{index}.png") for index in (0, 1)]
+        for step in range(100, self.step + 1, 100):
+            files += [self._file("preview", step, i, f"images/my_uncle-{step}-{i}.png") for i in (0, 1)]
+            files.append(self._file("copy", step, 0, f"embeddings/my_uncle-{step}.safetensors"))
+        last = {"run": RUN, "step": self.step, "steps": self.steps, "state": "training", "loss": 0.104}
+        last |= {"smooth": loss(self.step), "rate": 0.005, "norm": 0.41, "evaluation": loss(best), "best": loss(best)}
+        last |= {"best_step": best, "seconds_per_step": 0.61, "seconds_left": 0.61 * (self.steps - self.step)}
+        return {
+            **self._line(),
+            "request": {"preview": {"prompt": "a picture in the style of [name]"}, "batch_size": 1},
+            "best": loss(best),
+            "best_step": best,
+            "files": files,
+            "notices": [{"step": 310, "text": "A step was dropped.", "level": "warning"}],
+            "last": {**last, "memory": 6246.0},
+        }
+
+    def _file(self, kind: str, step: int, index: int, name: str) -> dict[str, Any]:
+        url = f"/api/v1/training/runs/{RUN}/files/{name}"
+        return {"kind": kind, "step": step, "index": index, "name": name, "url": url}
+
+    def _stream(self, route: Route) -> None:
+        """The events once; a browser that comes again is told that there is no more."""
+        events, self.events = self.events, []
+        if not events:
+            return route.fulfill(status=204)
+        body = "".join(f"id: {at}\ndata: {json.dumps(event)}\n\n" for at, event in enumerate(events, 1))
+        return route.fulfill(status=200, body=f"retry: 100\n\n{body}", content_type="text/event-stream")
