@@ -13,9 +13,11 @@ import os
 import re
 import struct
 import time
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
+from pydantic import BaseModel
 
 from modules.schema.errors import BadRequest, NotFound, UserError
 from modules.service.outputs import write_atomically
@@ -26,6 +28,8 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
 _BROKEN = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, struct.error, EOFError)
 _MODES = {"1": "L", "L": "L", "LA": "RGBA", "PA": "RGBA", "RGBA": "RGBA", "I;16": "L"}
 _LEVEL = 1
+_SURELY_KEPT_SECONDS = 3600
+_NAME = re.compile(r"\b[0-9a-f]{64}\b")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
@@ -93,12 +97,29 @@ class InputPictures:
         whole.alpha_composite(picture.convert("RGBA"))
         return whole.convert("RGB")
 
-    def prune(self, days: float) -> None:
-        """Remove pictures that nobody has used for so long."""
-        limit = time.time() - days * 86400
-        for path in self.folder.glob("*.png"):
-            if path.stat().st_mtime < limit:
+    def prune(self, days: float, gib: float, needed: Collection[str] = ()) -> None:
+        """Remove pictures that nobody has used for so long, and where there is more than `gib` of them, those that
+        were used longest ago; but none that is `needed`, or was used within the last hour."""
+        now = time.time()
+        room = gib * (1 << 30)
+        for used, size, path in sorted(self._files(), reverse=True):
+            room -= size
+            kept = path.stem in needed or used > now - _SURELY_KEPT_SECONDS
+            if not kept and (room < 0 or used < now - days * 86400):
                 path.unlink(missing_ok=True)
+                room += size
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        """When each picture was used last, its size in bytes, and its file."""
+        for path in self.folder.glob("*.png"):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                yield status.st_mtime, status.st_size, path
+
+
+def input_names(orders: Iterable[BaseModel]) -> set[str]:
+    """Whatever could be the name of an input picture in these orders."""
+    return {name for order in orders for name in _NAME.findall(order.model_dump_json())}
 
 
 def read_picture(data: bytes) -> Image.Image:

@@ -1,7 +1,7 @@
 """Stands in for the engine process: speaks its protocol, starts in no time. A prompt says what its job does.
 
 slow: 0.05 s a step. die: the process ends at step 2. oom, bug: fails. chatty: prints much to stderr. `--crash` never
-gets ready; `--once FILE` crashes only while FILE does not exist.
+gets ready; `--once FILE` crashes only while FILE does not exist. Trainings: see fake_training.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.schema.events import EngineStatus, Event, Failed, Finished, ImageDone, Preview, Progress, pack, to_json
+from tests.service.fake_training import train
 
 LENGTHS = struct.Struct(">II")
 
@@ -36,7 +37,7 @@ class FakeEngine:
     def read(self) -> None:
         while lengths := sys.stdin.buffer.read(LENGTHS.size):
             command = json.loads(sys.stdin.buffer.read(LENGTHS.unpack(lengths)[0]))
-            if command["name"] in ("interrupt", "skip"):
+            if command["name"] in ("interrupt", "skip", "pause"):
                 self.signals.append((command["name"], command["job_id"]))
             else:
                 self.work.put(None if command["name"] == "shutdown" else command)
@@ -45,14 +46,37 @@ class FakeEngine:
     def serve(self) -> None:
         self.status("ready")
         while (command := self.work.get()) is not None:
-            job = command.get("job")
-            self.checkpoint = (job or command)["model"]["checkpoint"]
-            self.status("busy" if job else "loading")
-            if job:
-                emit(job["id"], self.run(job["id"], job["request"]))
-            elif "deadly" in self.checkpoint:
-                os._exit(9)
-            self.status("ready")
+            self.obey(command)
+
+    def obey(self, command: dict[str, Any]) -> None:
+        job = command.get("job")
+        self.checkpoint = (job or command)["model"]["checkpoint"]
+        self.status("busy" if job else "loading")
+        if job and job["request"].get("kind") == "training":
+            emit(job["id"], self.train(job))
+        elif job:
+            emit(job["id"], self.run(job["id"], job["request"]))
+        elif "deadly" in self.checkpoint:
+            os._exit(9)
+        self.status("ready")
+
+    def train(self, job: dict[str, Any]) -> Event:
+        """Between two steps it does what else is waiting, except a second training."""
+        events = train(job)
+        told: str | None = None
+        while not isinstance(event := events.send(told), Finished | Failed):
+            emit(job["id"], event)
+            self.serve_waiting()
+            told = next((name for name, told_job in self.signals if told_job == job["id"]), None)
+            self.signals = [signal for signal in self.signals if signal[1] != job["id"]]
+        return event
+
+    def serve_waiting(self) -> None:
+        while not self.work.empty():
+            command = self.work.get()
+            if command is None:
+                os._exit(0)
+            self.obey(command)
 
     def status(self, state: str) -> None:
         emit(None, EngineStatus(state, device="fake", checkpoint=self.checkpoint))

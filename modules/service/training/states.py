@@ -83,8 +83,11 @@ class RunMarks:
         self._mark(job, "waiting")
 
     def ended(self, job: Job, ending: Failed | Finished) -> None:
-        state, message = state_after(ending)
-        self._mark(job, state, message)
+        if job.is_training:
+            state, message = state_after(ending)
+            self._mark(job, state, message)
+            self._embeddings.refresh_if_changed()
+            self._networks.refresh_if_changed()
 
     def _mark(self, job: Job, state: RunState, message: str = "") -> None:
         run = self._run(job)

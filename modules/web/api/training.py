@@ -73,9 +73,9 @@ def _summary(app: TheApp, run_id: str) -> dict[str, Any]:
 
 
 @router.get("/presets")
-def presets() -> list[dict[str, Any]]:
+def presets() -> dict[str, dict[str, Any]]:
     """Changes of a request by the preset's name."""
-    return [{"name": name, "changes": changes} for name, changes in PRESETS.items()]
+    return PRESETS
 
 
 @router.post("", status_code=201)
