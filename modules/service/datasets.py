@@ -6,6 +6,7 @@ path. Pictures are never changed; captions are the `.txt` files beside them.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -121,7 +122,7 @@ class Datasets:
     def template(self, name: str) -> tuple[str, ...]:
         """The lines of one template; raises BadRequest on field template_filename."""
         texts = self.template_texts()
-        lines = texts.get(name) or texts.get(f"{name}.txt")
+        lines = texts.get(name, texts.get(f"{name}.txt"))
         if lines is None:
             raise UnknownName("prompt template", name, texts, "template_filename")
         if not lines:
@@ -206,6 +207,8 @@ class Datasets:
         if not captions and not notes:
             return
         folder = self.folders.folder(name)
+        if captions and not os.access(folder, os.W_OK):
+            raise cannot_write(folder, OSError(errno.EACCES, os.strerror(errno.EACCES)))
         with self._locks[folder]:
             known = self._notes(folder)
             before = Undo(

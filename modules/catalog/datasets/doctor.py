@@ -128,8 +128,8 @@ def _vocabulary(pictures: list[DataPicture]) -> Iterator[Finding]:
     needed = min(_MOST_WORDS_NEEDED, max(2, round(len(told) * _WORDS_A_PICTURE)))
     if len(words) < needed:
         sentence = (
-            f"All captions together use only {_plural(len(words), 'word')}: say what differs from picture to picture, so that "
-            "it is not learned as part of the new word."
+            f"All captions together use only {_plural(len(words), 'word')}: say what differs from picture to "
+            "picture, so that it is not learned as part of the new word."
         )
         yield _finding("vocabulary", sentence, told)
 
