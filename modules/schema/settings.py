@@ -66,6 +66,9 @@ class Settings(Frozen):
 
     history_days: int = knob(30, "Keep job history", "Finished jobs are forgotten after this many days.", ge=1,
                              le=3650, step=1, unit="days", section="server")  # fmt: skip
+    inputs_gib: float = knob(10.0, "Keep input pictures", "When the pictures that were sent for img2img and Extras "
+                             "take more than this, those that were used longest ago are forgotten.", ge=0.1, le=10000,
+                             step=0.1, unit="GiB", section="server")  # fmt: skip
 
 
 class Folders(Frozen):

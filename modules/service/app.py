@@ -30,7 +30,7 @@ from modules.service.datasets import Datasets
 from modules.service.dispatcher import Dispatcher
 from modules.service.estimates import Estimates, QueueItem
 from modules.service.facts import CatalogFacts
-from modules.service.inputs import InputPictures, input_names
+from modules.service.inputs import InputPictures
 from modules.service.jobs import DatabaseError, Job, Jobs
 from modules.service.merging import MergeFinder
 from modules.service.named import Named
@@ -383,8 +383,7 @@ class App:
             return
         self._pruned = time.monotonic()
         self._remove(self._jobs.outdated(self.settings.history_days, _TEMPORARY_DAYS, _MOST_TEMPORARY))
-        needed = input_names(job.request for job in self._jobs.open_jobs())
-        self.inputs.prune(self.settings.history_days, self.settings.inputs_gib, needed)
+        self.inputs.prune(self.settings.history_days, self.settings.inputs_gib, self._jobs.open_jobs())
 
     def _remove(self, job_ids: list[str]) -> None:
         self._jobs.remove(job_ids)

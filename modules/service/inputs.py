@@ -13,8 +13,9 @@ import os
 import re
 import struct
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import BaseModel
@@ -31,6 +32,13 @@ _LEVEL = 1
 _SURELY_KEPT_SECONDS = 3600
 _NAME = re.compile(r"\b[0-9a-f]{64}\b")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+
+
+class Ordered(Protocol):
+    """A job, as far as it is of interest here."""
+
+    @property
+    def request(self) -> BaseModel: ...
 
 
 class InputPictures:
@@ -97,9 +105,10 @@ class InputPictures:
         whole.alpha_composite(picture.convert("RGBA"))
         return whole.convert("RGB")
 
-    def prune(self, days: float, gib: float, needed: Collection[str] = ()) -> None:
+    def prune(self, days: float, gib: float, open_jobs: Iterable[Ordered] = ()) -> None:
         """Remove pictures that nobody has used for so long, and where there is more than `gib` of them, those that
-        were used longest ago; but none that is `needed`, or was used within the last hour."""
+        were used longest ago; but none that `open_jobs` name, or that was used within the last hour."""
+        needed = {name for job in open_jobs for name in _NAME.findall(job.request.model_dump_json())}
         now = time.time()
         room = gib * (1 << 30)
         for used, size, path in sorted(self._files(), reverse=True):
@@ -115,11 +124,6 @@ class InputPictures:
             with contextlib.suppress(OSError):
                 status = path.stat()
                 yield status.st_mtime, status.st_size, path
-
-
-def input_names(orders: Iterable[BaseModel]) -> set[str]:
-    """Whatever could be the name of an input picture in these orders."""
-    return {name for order in orders for name in _NAME.findall(order.model_dump_json())}
 
 
 def read_picture(data: bytes) -> Image.Image:
