@@ -11,12 +11,12 @@ import hashlib
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from modules.catalog.cache import FileCache
+from modules.catalog.cache import FileCache, Stamp
 from modules.catalog.datasets import tags
 from modules.catalog.datasets.captions import caption_file, read_text, write_caption
 from modules.catalog.datasets.doctor import Finding, examine
@@ -68,6 +68,7 @@ class Datasets:
         self._thumbnails = Thumbnails(state / "thumbnails")
         self._tokenizer = tokenizer
         self._counted: dict[str, tuple[int, int | None]] = {}
+        self._noted: dict[Path, tuple[Stamp, Notes]] = {}
         self._locks: dict[Path, threading.RLock] = defaultdict(threading.RLock)
 
     # Reading
@@ -220,15 +221,14 @@ class Datasets:
             self._keep(folder, known.changed(dict(notes)).with_undo(before))
             _write_captions(folder, captions)
 
-    def pictures(self, name: str, ids: list[str] | None) -> list[DataPicture]:
+    def pictures(self, name: str, ids: Sequence[str] | None = None) -> list[DataPicture]:
         """The pictures of these ids, or all; raises NotFound for one that is not there."""
         folder = self.folders.folder(name)
-        pictures = read_folder(folder, self._cache, self._notes(folder))
+        pictures = read_folder(folder, self._cache, self._notes(folder), None if ids is None else frozenset(ids))
         if ids is None:
             return pictures
         by_id = {picture.id: picture for picture in pictures}
-        missing = next((key for key in ids if key not in by_id), None)
-        if missing is not None:
+        if any(key not in by_id for key in ids):
             raise NotFound("That picture is not in the data set any more: load the page again.")
         return [by_id[key] for key in dict.fromkeys(ids)]
 
@@ -246,7 +246,15 @@ class Datasets:
         return known
 
     def _notes(self, folder: Path) -> Notes:
-        return read_notes(self._notes_file(folder))
+        path = self._notes_file(folder)
+        try:
+            stamp = Stamp.of(path.stat())
+        except OSError:
+            return Notes()
+        known = self._noted.get(path)
+        if known is None or known[0] != stamp:
+            known = self._noted[path] = stamp, read_notes(path)
+        return known[1]
 
     def _keep(self, folder: Path, notes: Notes) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,12 +69,16 @@ def picture_id(file: str) -> str:
     return hashlib.sha256(os.fsencode(file)).hexdigest()[:16]
 
 
-def read_folder(folder: Path, cache: FileCache, notes: Notes) -> list[DataPicture]:
-    """The pictures of a folder, 2 before 10. Raises BadRequest for a folder that cannot be read."""
+def read_folder(
+    folder: Path, cache: FileCache, notes: Notes, only: Collection[str] | None = None
+) -> list[DataPicture]:
+    """The pictures of a folder, 2 before 10; `only` those of some ids. Raises BadRequest for an unreadable folder."""
     files = _files(folder)
     masks = _masks(files)
     mask_files = set(masks.values())
     wanted = [name for name in files if _is_picture(name) and name not in mask_files]
+    if only is not None:
+        wanted = [name for name in wanted if picture_id(name) in only]
     facts = _all_facts(folder, {name: files[name] for name in wanted}, cache)
     pictures: list[DataPicture] = []
     for name in wanted:

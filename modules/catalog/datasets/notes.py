@@ -16,6 +16,7 @@ from modules.schema.json_object import parse_object
 FILE = ".webui-dataset.json"
 _VERSION = 1
 _MOST_UNDO = 20
+_MOST_UNDO_CHARACTERS = 1_000_000
 _MOST_BYTES = 64 << 20
 
 Box = tuple[int, int, int, int]
@@ -43,6 +44,11 @@ class Undo:
     captions: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
     notes: dict[str, PictureNote] = field(default_factory=dict[str, PictureNote])
 
+    @property
+    def length(self) -> int:
+        """About how many characters it takes to keep."""
+        return sum(len(file) + len(text or "") for file, text in self.captions.items()) + 100 * len(self.notes)
+
 
 @dataclass(frozen=True)
 class Notes:
@@ -60,8 +66,14 @@ class Notes:
         return replace(self, pictures={file: note for file, note in merged.items() if note != PLAIN})
 
     def with_undo(self, undo: Undo) -> Notes:
-        """With one more change to take back; the oldest is forgotten."""
-        return replace(self, undo=(*self.undo, undo)[-_MOST_UNDO:])
+        """With one more change to take back; the oldest are forgotten, also when they are long."""
+        kept, room = [undo], _MOST_UNDO_CHARACTERS - undo.length
+        for older in self.undo[::-1][: _MOST_UNDO - 1]:
+            room -= older.length
+            if room < 0:
+                break
+            kept.append(older)
+        return replace(self, undo=tuple(kept[::-1]))
 
 
 def read_notes(path: Path) -> Notes:
