@@ -1,4 +1,5 @@
-"""A program of its own for two tasks on an embedding file: tell what is in it, and write it as .safetensors.
+"""A program of its own for tasks on an embedding file: tell what is in it, write it in another format; and for
+reading the vectors of words from a checkpoint that cannot be read without torch.
 
 It runs beside the engine, so that looking at a file never waits for a picture. Its output is one JSON object; an
 `error` in it is a sentence for the user.
@@ -9,6 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,18 @@ import torch
 from torch import Tensor
 
 from modules.engine.loading.parts import read_checkpoint
-from modules.engine.networks.embedding_files import PAIR, convert, read_embedding
+from modules.engine.networks.embedding_files import (
+    PAIR,
+    convert,
+    read_embedding,
+    write_picture,
+    write_pt,
+    write_safetensors,
+)
+from modules.engine.training.card import card
+from modules.engine.training.facts import Facts
 from modules.prompts.tokens import BOS, read_merges, vocabulary
-from modules.schema.errors import UserError
+from modules.schema.errors import ModelFileError, UserError
 
 _MOST_VECTORS = 75
 _NEAREST = 6
@@ -69,16 +81,43 @@ def _words_of(checkpoint: Path) -> Tensor | None:
         return None
 
 
+def rows(checkpoint: Path, tokens: list[int]) -> list[list[float]]:
+    """The vectors of `tokens`; raises ModelFileError where the checkpoint has no vocabulary that can be read."""
+    words = _words_of(checkpoint)
+    if words is None:
+        raise ModelFileError(f"The words of {checkpoint.name} cannot be read: select another checkpoint.")
+    return words[tokens].tolist()
+
+
+def export(path: Path, target: Path) -> str:
+    """Write the embedding as .safetensors, .pt or a .png card, as the ending of `target` says."""
+    embedding = replace(read_embedding(path), name=target.stem)
+    if target.suffix == ".pt":
+        write_pt(target, embedding)
+    elif target.suffix == ".png":
+        origin = Facts(embedding.name, embedding.step or 0, embedding.checkpoint, embedding.checkpoint_hash, {})
+        write_picture(target, embedding, card(None, origin, embedding.count))
+    else:
+        write_safetensors(target, embedding)
+    return target.name
+
+
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="modules.engine.embedding_tool", description=__doc__)
-    parser.add_argument("task", choices=("inspect", "convert"))
+    parser.add_argument("task", choices=("inspect", "convert", "export", "rows"))
     parser.add_argument("file", type=Path)
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--target", type=Path)
+    parser.add_argument("--tokens", type=lambda text: [int(word) for word in text.split(",")])
     given = parser.parse_args(words)
+    tasks: dict[str, Callable[[], dict[str, Any]]] = {
+        "inspect": lambda: inspect(given.file, given.checkpoint),
+        "convert": lambda: {"name": convert(given.file).name},
+        "export": lambda: {"name": export(given.file, given.target)},
+        "rows": lambda: {"rows": rows(given.file, given.tokens)},
+    }
     try:
-        told = (
-            inspect(given.file, given.checkpoint) if given.task == "inspect" else {"name": convert(given.file).name}
-        )
+        told = tasks[given.task]()
     except UserError as error:
         told = {"error": str(error)}
     except OSError as error:

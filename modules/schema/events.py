@@ -90,6 +90,11 @@ class TrainStep:
     seconds_left: float | None = None
     memory: float | None = None
 
+    @property
+    def progress(self) -> Progress:
+        """For whoever asks every kind of job the same."""
+        return Progress(self.step, self.steps, 1, 1, "training", self.step / self.steps, self.seconds_left)
+
 
 @dataclass(frozen=True)
 class TrainFile:

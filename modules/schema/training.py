@@ -24,7 +24,8 @@ class TrainingRequest(Frozen):
     """A training run: what is learned, from which pictures, how, and what is shown meanwhile.
 
     `run` names the run's folder below the log directory; it is given when the run is first submitted, and a request
-    with a `run` that exists goes on with it. `steps` counts from the run's beginning.
+    with a `run` that exists goes on with it. `steps` counts from the run's beginning. `start` names an embedding
+    whose vectors the word begins with, in place of the initialization text.
     """
 
     FLAG_PREFIX: ClassVar[str] = ""
@@ -130,6 +131,7 @@ class TrainingRequest(Frozen):
         default_factory=lambda: GenerationRequest(prompt="a picture in the style of [name]", batch_count=2, seed=1)
     )
     run: str = ""
+    start: str = ""
 
     @property
     def image_count(self) -> int:

@@ -22,7 +22,7 @@ from modules.prompts.chunks import TokenCount
 from modules.prompts.prompt import count_prompt
 from modules.schema.engine import ModelRef
 from modules.schema.errors import NotFound, SetupError, UserError
-from modules.schema.events import EngineStatus, Event, Finished, Preview, Progress, TrainStep
+from modules.schema.events import EngineStatus, Event, Finished, Preview, Progress
 from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
@@ -45,6 +45,7 @@ from modules.service.training.desk import Training
 from modules.service.training.door import Shelves, TrainingDoor
 from modules.service.training.runs import Runs
 from modules.service.training.states import RunMarks, RunStates
+from modules.service.training.words import Words
 from modules.service.worker import Worker, engine_command
 
 log = logging.getLogger(__name__)
@@ -110,8 +111,9 @@ class App:
             self.checkpoints,
             resolve=self._resolve,
             prepare=self.datasets.prepare,
-            encode=lambda text: self.named.tokenizer().encode(text),
+            encode=self.named.encode,
         )
+        self.words = Words(shelves, self.checkpoints, self.named.encode, lambda: self._selected)
         self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs, self._door)
         self._dispatcher = Dispatcher(
             self._jobs,
@@ -250,11 +252,8 @@ class App:
     def progress(self, job_id: str, owner: str) -> tuple[Progress | None, Preview | None]:
         """The newest progress and preview of a job, if there are any."""
         stream = self._streams.of(self._jobs.find(job_id, owner).id)
-        progress, preview = stream.newest(Progress), stream.newest(Preview)
-        return (
-            progress if isinstance(progress, Progress) else None,
-            preview if isinstance(preview, Preview) else None,
-        )
+        preview = stream.newest(Preview)
+        return stream.progress(), preview if isinstance(preview, Preview) else None
 
     def engine_status(self) -> EngineStatus:
         return self._dispatcher.status
@@ -356,9 +355,8 @@ class App:
         return resolved, model.replace(named=self.named.files(resolved))
 
     def _seconds_left(self, job_id: str) -> float | None:
-        stream = self._streams.of(job_id)
-        now = stream.newest(Progress) or stream.newest(TrainStep)
-        return now.seconds_left if isinstance(now, Progress | TrainStep) else None
+        now = self._streams.of(job_id).progress()
+        return now.seconds_left if now is not None else None
 
     def _refresh_checkpoints(self) -> None:
         self.checkpoints.refresh()

@@ -29,6 +29,16 @@ def convert_embedding(path: Path) -> str:
     return str(_ask(path, "convert", str(path))["name"])
 
 
+def word_rows(checkpoint: Path, tokens: list[int]) -> list[list[float]]:
+    """The vectors of `tokens` in a checkpoint's vocabulary. Raises `ModelFileError`."""
+    return list(_ask(checkpoint, "rows", str(checkpoint), "--tokens", ",".join(map(str, tokens)))["rows"])
+
+
+def export_embedding(path: Path, target: Path) -> None:
+    """Write the embedding in the format that the ending of `target` says. Raises `ModelFileError`."""
+    _ask(path, "export", str(path), "--target", str(target))
+
+
 def _ask(path: Path, *words: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "modules.engine.embedding_tool", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -90,6 +90,10 @@ class Named:
                 self._tokenizer = load_tokenizer()
             return self._tokenizer
 
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text."""
+        return self.tokenizer().encode(text)
+
     def words(self) -> EmbeddingNames:
         """The names of all usable embeddings, as they are found among tokens."""
         version = self._embeddings.version

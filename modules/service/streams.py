@@ -80,6 +80,11 @@ class Stream:
         with self._changed:
             return self._newest[kind][1] if kind in self._newest else None
 
+    def progress(self) -> Progress | None:
+        """How far the job is, whatever its kind."""
+        now = self.newest(Progress) or self.newest(TrainStep)
+        return now.progress if isinstance(now, TrainStep) else now if isinstance(now, Progress) else None
+
     def wait(self, after: int, timeout: float | None) -> list[Numbered]:
         """Like `since`, but waits up to `timeout` seconds for something to come."""
         with self._changed:

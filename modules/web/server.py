@@ -37,6 +37,7 @@ from modules.web.api import (
     pnginfo,
     progress,
     scripts,
+    train,
     training,
 )
 from modules.web.api.forms import Forms
@@ -78,7 +79,7 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.include_router(training.router)
     if app.settings.api:
         server.include_router(networks.listing)
-        for part in (options, progress, listing, pnginfo, extras, scripts, generation):
+        for part in (options, progress, listing, pnginfo, extras, scripts, train, generation):
             server.include_router(part.router)
     server.mount("/", gate)
     return server

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from modules.schema.errors import BadRequest, UserError
 from modules.schema.events import ENDINGS, TrainStep
 from modules.schema.training import TrainingRequest
+from modules.service.embedding_tool import export_embedding
 from modules.service.jobs import Job, Jobs
 from modules.service.streams import Streams
 from modules.service.training import files
@@ -184,7 +185,10 @@ class Training:
 
     def _kept(self, request: TrainingRequest, source: Path) -> Path:
         result = self._shelves.result(request)
-        files.keep(source, result)
+        if source.suffix == result.suffix:
+            files.keep(source, result)
+        else:
+            export_embedding(source, result)
         self._shelves.embeddings.refresh()
         self._shelves.networks.refresh()
         return result

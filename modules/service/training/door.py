@@ -14,7 +14,7 @@ from modules.catalog.checkpoints import CheckpointCatalog
 from modules.catalog.embeddings import EmbeddingCatalog
 from modules.catalog.networks import NetworkCatalog
 from modules.schema.engine import ModelRef
-from modules.schema.errors import BadRequest, UnknownName
+from modules.schema.errors import BadRequest, UnknownName, UserError
 from modules.schema.learning_rate import parse_rates
 from modules.schema.request import GenerationRequest
 from modules.schema.training import TrainingRequest, TrainingSet
@@ -24,6 +24,7 @@ from modules.service.training.runs import Run, Runs
 from modules.service.training.states import RunStates
 
 TEXTUAL_INVERSION = "Textual inversion"
+_START = "start"
 _NAME = re.compile(r"[\w][\w. -]{0,62}[\w]|[\w]")
 _LARGEST_DRAWN_SEED = 4294967293
 _LITTLE_ROOM = 2 << 30
@@ -106,6 +107,8 @@ class TrainingDoor:
         try:
             resolved = resolved.replace(run=run.id)
             self._runs.save(run, resolved, pictures)
+            if resolved.start:
+                self._keep_start(run, resolved.start)
         except BaseException:
             shutil.rmtree(run.folder, ignore_errors=True)
             raise
@@ -122,6 +125,9 @@ class TrainingDoor:
             "result": str(self._shelves.result(request)),
             "overwrite": "1" if request.overwrite_old or began else "",
         }
+        start = next(iter(run.folder.glob(f"{_START}.*")), None)
+        if start is not None:
+            files["start"] = str(start)
         return Part(request, model, files=files)
 
     def check(self, request: TrainingRequest) -> Check:
@@ -161,6 +167,14 @@ class TrainingDoor:
         resolved = stored.replace(steps=steps)
         self._runs.save(run, resolved)
         return resolved, self._resolve(resolved.preview)[1]
+
+    def _keep_start(self, run: Run, word: str) -> None:
+        """A copy of the embedding to begin with: the file may be replaced by the run itself."""
+        source = self._shelves.embeddings.find(word).path
+        try:
+            shutil.copyfile(source, run.path(f"{_START}{source.suffix.lower()}"))
+        except OSError as error:
+            raise UserError(f"{source.name} could not be copied into the run ({error.strerror}).") from error
 
     def _resolved(self, request: TrainingRequest) -> tuple[TrainingRequest, ModelRef]:
         name = checked_name(request.name)

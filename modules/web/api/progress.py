@@ -23,14 +23,9 @@ _RECENT = 50
 
 
 def _open_job(app: App, owner: str) -> Job | None:
-    """The owner's running job, else the owner's next waiting one."""
-    waiting: Job | None = None
-    for job in app.recent(owner, _RECENT):
-        if job.state == "running":
-            return job
-        if job.state == "waiting":
-            waiting = job
-    return waiting
+    """The owner's running job, else the owner's next waiting one; a training only where nothing else is open."""
+    open_jobs = [job for job in reversed(app.recent(owner, _RECENT)) if job.is_open]
+    return min(open_jobs, key=lambda job: (job.is_training, job.state != "running"), default=None)
 
 
 @router.get("/sdapi/v1/progress")
