@@ -90,7 +90,10 @@ def _pictures(
     for sentence in (*job.bench.told(), *notices):
         yield Notice(sentence, "warning")
     for index, drawn, mask in zip(images, pixels, changed(job.request, canvas, latents), strict=True):
-        picture = finished(job.request, job.original, Image.fromarray(drawn.numpy()), mask)
+        picture = Image.fromarray(drawn.numpy())
+        if job.request.face_restoration != "None":
+            picture, _ = job.supplies.faces(job.request, picture)
+        picture = finished(job.request, job.original, picture, mask)
         yield ImageDone(
             index=index,
             width=picture.width,

@@ -285,13 +285,14 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     device = pick_device(arguments.device)
     store = Store(arguments.capacity, device, arguments.attention)
     upscalers = Upscalers(device)
-    extras = Extras(upscalers, FaceRestorers(device))
+    faces = FaceRestorers(device)
+    extras = Extras(upscalers, faces)
     label = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
     encoder = PromptEncoder()
 
     def draw(job: EngineJob, model: Any) -> Events:
         assert isinstance(job.request, GenerationRequest)
-        supplies = supplies_of(job, store, upscalers)
+        supplies = supplies_of(job, store, upscalers, faces)
         rate = job.previews_per_second
         return generate(job.request, model, encoder=encoder, previews_per_second=rate, supplies=supplies)
 

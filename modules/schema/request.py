@@ -180,6 +180,12 @@ class GenerationRequest(Frozen):
         section="model", infotext="Precision")  # fmt: skip
     tiling: bool = knob(False, "Tiling", "Make the picture's edges fit each other.", section="model",
                         infotext="Tiling")  # fmt: skip
+    face_restoration: Literal["None", "GFPGAN", "CodeFormer"] = knob(
+        "None", "Face restoration", "Draws the faces of a finished picture anew; needs the model's file in "
+        "models/GFPGAN or models/Codeformer.", section="model", infotext="Face restoration")  # fmt: skip
+    codeformer_weight: float = knob(0.5, "CodeFormer weight", "0: strongest, 1: nearest to the picture.",
+                                    section="model", infotext="Face restoration weight", ge=0, le=1,
+                                    step=0.01)  # fmt: skip
 
     image: ImageInput | None = None
     inpaint: Inpaint | None = None

@@ -66,11 +66,19 @@ class Planner:
     def _part(self, request: GenerationRequest | ExtrasRequest | MergeRequest) -> Part:
         if isinstance(request, GenerationRequest):
             resolved, model = self._resolve(request)
-            return Part(resolved, model, self._upscaler_files(*_upscalers(resolved)))
+            return Part(resolved, model, self._files(resolved))
         if isinstance(request, ExtrasRequest):
             return self._extras(request)
         resolved_merge, files = self._find_merge(request)
         return Part(resolved_merge, NO_MODEL, files=files)
+
+    def _files(self, request: GenerationRequest) -> dict[str, str]:
+        """Files of a resolved request's upscalers and face restorer; raises UnknownName."""
+        files = self._upscaler_files(*_upscalers(request))
+        if request.face_restoration != "None":
+            kind = request.face_restoration
+            files[kind] = str(self._upscalers.face_restorer(kind, "face_restoration"))
+        return files
 
     def _extras(self, request: ExtrasRequest) -> Part:
         if not request.pictures:

@@ -15,7 +15,7 @@ from modules.engine.loading.placement import pick_device
 from modules.engine.loading.store import Store
 from modules.engine.supplies import Supplies
 from modules.schema.engine import ModelRef
-from modules.schema.errors import BadRequest
+from modules.schema.errors import BadRequest, UnknownName
 from modules.schema.events import Finished, ImageDone, Progress
 from modules.schema.infotext import parse, to_request, write
 from modules.schema.parts import ImageInput, Inpaint, SoftInpaint
@@ -262,3 +262,21 @@ def test_interrupt_keeps_the_mask(
         events.append(job.send("interrupt" if isinstance(last, Progress) and last.step == 3 else None))
     assert max(e.step for e in events if isinstance(e, Progress)) == 3
     assert np.array_equal(pictures(events)[0][:, 80:], source[:, 80:])
+
+
+def test_faces_are_restored_before_the_rest_is_pasted_back(
+    model: LoadedModel, folder: Path, name: str, source: np.ndarray, left_half: str
+) -> None:
+    """A stand-in for a model makes everything grey: that is seen under the mask only."""
+
+    def grey(request: GenerationRequest, picture: Image.Image) -> tuple[Image.Image, int]:
+        assert request.codeformer_weight == 0.5
+        return picture.convert("L").convert("RGB"), 1
+
+    request = inpaint(name, left_half, mask_blur=2).replace(face_restoration="CodeFormer")
+    supplies = Supplies(folder, faces=grey)
+    (result,) = pictures(list(generate(request, model, previews_per_second=0, supplies=supplies)))
+    assert np.ptp(result[:, :56], axis=2).max() == 0
+    assert np.array_equal(result[:, 72:], source[:, 72:])
+    with pytest.raises(UnknownName, match="CodeFormer"):
+        list(generate(request, model, previews_per_second=0, supplies=Supplies(folder)))

@@ -114,6 +114,25 @@ def test_bodies_of_clients_are_accepted(client: TestClient, change: dict[str, An
     assert picture(answer["images"][0]).size == (64, change.get("height", 64))
 
 
+def test_faces_are_restored_where_the_model_is_there(client: TestClient, app: App) -> None:
+    file = app.folders.models / "GFPGAN" / "GFPGANv1.4.pth"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"model")
+    app.upscalers.refresh()
+    faces = {"override_settings": {"face_restoration_model": "GFPGAN", "code_former_weight": 0.25}}
+    answer = post(client, **body("a boat", restore_faces=True, **faces))
+    info = json.loads(answer["info"])
+    assert (info["restore_faces"], info["face_restoration_model"]) == (True, "GFPGAN")
+    assert "Face restoration: GFPGAN" in info["infotexts"][0]
+    assert "Face restoration weight: 0.25" in info["infotexts"][0]
+    without = json.loads(post(client, **body("a boat", infotext=info["infotexts"][0], restore_faces=False))["info"])
+    assert not without["restore_faces"]
+    again = json.loads(post(client, **body("a boat", infotext=info["infotexts"][0]))["info"])
+    assert again["face_restoration_model"] == "GFPGAN"
+    file.unlink()
+    app.upscalers.refresh()
+
+
 def test_the_answer_tells_everything(client: TestClient) -> None:
     answer = post(client, **body("a boat", negative_prompt="fog", subseed=9, sampler_name="Euler a"))
     info = json.loads(answer["info"])
@@ -211,7 +230,7 @@ def test_an_infotext_fills_only_what_is_not_given(client: TestClient, app: App) 
         ({"steps": 5000}, 422, "Sampling steps (steps) is 5000"),
         ({"n_iter": 0}, 422, "(n_iter) is 0"),
         ({"enable_hr": True, "hr_upscaler": "4x-Nothing"}, 422, "no upscaler named '4x-Nothing'"),
-        ({"restore_faces": True}, 422, "Faces are not restored"),
+        ({"restore_faces": True}, 422, "put its model file into models/Codeformer"),
         ({"styles": ["photo"]}, 422, "There is no style named 'photo'"),
         ({"script_name": "x/y plot"}, 422, "Script not found"),
         ({"alwayson_scripts": {"ControlNet": {"args": []}}}, 422, "Script not found: 'ControlNet'"),
@@ -235,7 +254,7 @@ def test_a_wrong_type_is_the_frameworks_list(client: TestClient) -> None:
     assert answer.json()["detail"][0]["loc"] == ["body", "steps"]
 
 
-@pytest.mark.parametrize("route", ["interrogate", "train/embedding"])
+@pytest.mark.parametrize("route", ["interrogate"])
 def test_what_is_not_built_says_so(client: TestClient, route: str) -> None:
     answer = client.post(f"/sdapi/v1/{route}", json={})
     assert answer.status_code == 501

@@ -145,6 +145,12 @@ def _refiner(request: GenerationRequest, value: str) -> GenerationRequest:
     return request.replace(refiner=(request.refiner or part()).replace(checkpoint=value))
 
 
+def _faces(request: GenerationRequest, value: str) -> GenerationRequest:
+    """A model's name; or yes or no, where yes is CodeFormer."""
+    models = {"gfpgan": "GFPGAN", **dict.fromkeys(("codeformer", "true", "yes", "y", "1"), "CodeFormer")}
+    return request.replace(face_restoration=models.get(value.strip().casefold(), "None"))
+
+
 _TXT, _IMG = "txt2img", "img2img"
 
 AXES: tuple[Axis, ...] = (
@@ -182,7 +188,7 @@ AXES: tuple[Axis, ...] = (
     Axis("VAE", "text", _put("vae"), cost=0.7),
     Axis("Styles", "text", _styles),
     Axis("UniPC Order", "int", _put("unipc_order"), cost=0.5),
-    Axis("Face restore", "text", None),
+    Axis("Face restore", "text", _faces),
     Axis("Token merging ratio", "float", None),
     Axis("Token merging ratio high-res", "float", None),
     Axis("Always discard next-to-last sigma", "bool", _put("discard_penultimate")),

@@ -23,12 +23,11 @@ _FIELDS: Mapping[str, tuple[str, type]] = {
     "seed_resize_from_w": ("seed_resize_from_w", int), "sampler_name": ("sampler", str),
     "sampler_index": ("sampler", str), "batch_size": ("batch_size", int), "n_iter": ("batch_count", int),
     "steps": ("steps", int), "cfg_scale": ("cfg_scale", float), "width": ("width", int), "height": ("height", int),
-    "tiling": ("tiling", bool),
+    "tiling": ("tiling", bool), "restore_faces": ("face_restoration", bool),
 }  # fmt: skip
 """A1111's options: our field, and what its value is."""
 
-_IGNORED = ("outpath_samples", "outpath_grids", "prompt_for_display", "do_not_save_samples", "do_not_save_grid",
-            "restore_faces")  # fmt: skip
+_IGNORED = ("outpath_samples", "outpath_grids", "prompt_for_display", "do_not_save_samples", "do_not_save_grid")
 _TEXTS = ("prompt", "negative_prompt")
 
 
@@ -144,4 +143,6 @@ def _unknown(name: str) -> tuple[str, type]:
 def _typed(value: str, field: str, kind: type) -> Any:
     if field == "styles":
         return tuple(part.strip() for part in value.split(",") if part.strip())
+    if field == "face_restoration":
+        return "CodeFormer" if value == "true" else "None"
     return value == "true" if kind is bool else kind(value)

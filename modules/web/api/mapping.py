@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modules.schema import infotext
-from modules.schema.errors import BadRequest, UnknownName
+from modules.schema.errors import UnknownName
 from modules.schema.knob import knobs
 from modules.schema.parts import PARTS
 from modules.schema.request import GenerationRequest
@@ -46,7 +46,7 @@ def to_request(body: TextToImage, options: Options, keep: Keep) -> tuple[Generat
         overridden["checkpoint"] = str(overrides[CHECKPOINT])
     try:
         request = _request(body, request_fields(values), overridden)
-        return request.replace(**_parts(body, values, request, keep)), values
+        return request.replace(**_parts(body, values, request, keep), **_faces(body, values)), values
     except ValidationError as error:
         raise bad_value(error, GenerationRequest, _SPELLINGS) from None
 
@@ -65,6 +65,14 @@ def _parts(body: TextToImage, values: dict[str, Any], request: GenerationRequest
     if isinstance(body, ImageToImage):
         return image_parts(body, values, pasted, keep)
     return text_parts(body, values, pasted, keep)
+
+
+def _faces(body: TextToImage, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Face restoration, where the body or an option says something of it."""
+    wanted = values["face_restoration"] if body.restore_faces is None else body.restore_faces
+    if body.restore_faces is None and not wanted:
+        return {}
+    return {"face_restoration": values["face_restoration_model"] if wanted else "None"}
 
 
 def _all_names(body: TextToImage) -> Iterable[str]:
@@ -117,9 +125,3 @@ def refuse_unsupported(body: TextToImage) -> None:
     always = next((name for name in body.alwayson_scripts or {} if name.casefold() not in known), None)
     if always:
         raise HttpProblem(422, f"Script not found: {always!r}. No scripts that are always on are installed here.")
-    if body.restore_faces:
-        raise BadRequest(
-            "Faces are not restored while drawing: leave out 'restore_faces' and send the pictures to "
-            "extra-single-image.",
-            "restore_faces",
-        )

@@ -40,6 +40,7 @@ REQUEST_OPTIONS: dict[str, str] = {
     "sd_noise_schedule": "noise_schedule",
     "use_downcasted_alpha_bar": "downcast_alphas_cumprod",
     "tiling": "tiling",
+    "code_former_weight": "codeformer_weight",
 }
 """Options that are parameters of a request: their value is used where a request of A1111's API does not give one."""
 
@@ -73,6 +74,8 @@ PART_OPTIONS: dict[str, tuple[str, str]] = {
 
 STORED_OPTIONS: dict[str, Any] = {
     **{key: PARTS[part].model_fields[field].default for key, (part, field) in PART_OPTIONS.items()},
+    "face_restoration": False,
+    "face_restoration_model": "CodeFormer",
     "return_grid": True,
     "grid_prevent_empty_spots": False,
     "n_rows": -1,
@@ -97,7 +100,6 @@ FIXED_OPTIONS: dict[str, Any] = {
     "no_dpmpp_sde_batch_determinism": False,
     "use_old_hires_fix_width_height": False,
     "hires_fix_use_firstpass_conds": False,
-    "face_restoration": False,
     "sd_vae_encode_method": "Full",
     "sd_vae_decode_method": "Full",
     "fp8_storage": "Disable",

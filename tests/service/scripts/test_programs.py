@@ -220,6 +220,12 @@ def test_lines_of_prompts(line: str, expected: dict[str, Any]) -> None:
     assert line_values(line) == expected
 
 
+def test_faces_on_an_axis_and_in_a_line() -> None:
+    cells = _cells("X/Y/Z plot", x_type="Face restore", x_values="GFPGAN, true, no")
+    assert [cell.face_restoration for cell in cells] == ["GFPGAN", "CodeFormer", "None"]
+    assert line_values("--restore_faces true --steps 3") == {"face_restoration": "CodeFormer", "steps": 3}
+
+
 def test_prompts_from_a_text() -> None:
     text = "one\n\n--prompt two --batch_size 2\n--steps 7"
     cells = _cells("Prompts from file or textbox", text=text, iterate_seed=True)
