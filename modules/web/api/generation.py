@@ -46,10 +46,6 @@ _HIRES_FIELDS = {
 
 MISSING = {
     "interrogate": "interrogation",
-    "create/embedding": "training",
-    "create/hypernetwork": "training",
-    "train/embedding": "training",
-    "train/hypernetwork": "training",
     "unload-checkpoint": "unloading of models",
     "reload-checkpoint": "unloading of models",
 }
