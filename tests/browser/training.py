@@ -62,7 +62,6 @@ class FakeRuns:
     def install(self, page: Page) -> None:
         page.route(re.compile(r"/api/v1/training/(runs|check)\b"), lambda route: self._answer(route))
         page.route(re.compile(r"/api/v1/training$"), lambda route: self._answer(route))
-        page.route("**/api/v1/jobs/job-1/events", lambda route: self._stream(route))
 
     def changes(self) -> list[str]:
         return [path for _, path, _ in self.asked]
@@ -72,6 +71,8 @@ class FakeRuns:
     def _answer(self, route: Route) -> None:
         request = route.request
         path = request.url.split("/api/v1/training")[1].split("?")[0]
+        if path.endswith("/events"):
+            return self._stream(route)
         if request.method != "GET" and path != "/check":
             self.asked.append((request.method, path, request.post_data_json if request.post_data else None))
             self._obey(path)
@@ -101,6 +102,7 @@ class FakeRuns:
     def _line(self) -> dict[str, Any]:
         job = "job-1" if self.state == "running" else None
         whole = {"run": RUN, "name": "my_uncle", "method": "Textual inversion", "state": self.state}
+        whole["message"] = ""
         return {**whole, "step": self.step, "steps": self.steps, "created": 1_767_312_000.0, "job": job}
 
     def _run(self) -> dict[str, Any]:

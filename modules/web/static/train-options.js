@@ -89,7 +89,9 @@ export class Options {
   /** How it would go, in a few words. */
   get words() {
     const seconds = this.secondsOf(this.#form.values());
-    return [this.preset ?? "own options", seconds && `about ${roughly(seconds)}`].filter(Boolean).join(" · ");
+    const warned = (this.#checked?.warnings ?? []).length + (this.#problem ? 1 : 0);
+    const parts = [this.preset ?? "own options", seconds && `about ${roughly(seconds)}`, warned && `${warned} ${warned === 1 ? "warning" : "warnings"}`];
+    return parts.filter(Boolean).join(" · ");
   }
 
   // A checkpoint is trained, and its previews drawn, at its own size.
@@ -135,7 +137,9 @@ export class Options {
       this.#checked = await post("training/check", this.order());
       this.#problem = "";
     } catch (refused) {
-      this.#problem = refused.message;
+      // Not to have named it yet is no fault.
+      this.#problem = this.#form.get("name").trim() ? refused.message : "";
+      this.#checked = null;
     }
     this.#drawPlan();
     this.#tell();

@@ -7,13 +7,14 @@ import { sentence } from "./train-set.js";
 
 const SHOWN_OF_A_FINDING = 5;
 const LONGEST_NAME = 40;
+const NARROW = "(max-width: 1024px)";
 
 export class Pictures {
   #root;
   #set;
   #form;
   #crop;
-  #only = null; // the finding whose pictures are shown
+  #only = null; // key of the finding whose pictures are shown
   #cells = new Map(); // id -> element
 
   constructor(root, set, form) {
@@ -23,6 +24,7 @@ export class Pictures {
     this.#crop = new Crop(one("[data-crop-dialog]", root), set, form);
     this.#wireAsk();
     this.#wireDrop();
+    one("[data-doctor] details", this.#root).open = !matchMedia(NARROW).matches; // there the pictures come first
     set.onChange(() => this.#draw());
     form.onChange((names) => names.includes("data_root") && this.#choose());
     this.#draw();
@@ -156,7 +158,7 @@ export class Pictures {
   }
 
   #drawPictures() {
-    const finding = this.#only && this.#set.findings.find(({ kind }) => kind === this.#only);
+    const finding = this.#only && this.#set.findings.find((one) => keyOf(one) === this.#only);
     if (!finding) this.#only = null;
     const shown = finding ? this.#set.pictures.filter(({ id }) => finding.ids.includes(id)) : this.#set.pictures;
     const fresh = new Map(shown.map((picture) => [picture.id, this.#cell(picture)]));
@@ -196,9 +198,10 @@ export class Pictures {
     const { info, findings, pictures } = this.#set;
     const room = one("[data-doctor]", this.#root);
     room.hidden = !info || !pictures.length;
-    const title = make("h2", { textContent: findings.length ? "Worth a look" : "All is well" });
+    one("[data-doctor-title]", room).textContent = findings.length ? "Worth a look" : "All is well";
+    one("[data-doctor-count]", room).textContent = findings.length || "";
     const fine = make("p", { className: "hint", textContent: "The doctor has nothing to say about these pictures." });
-    room.replaceChildren(title, ...(findings.length ? findings.map((finding) => this.#finding(finding)) : [fine]));
+    one("[data-findings]", room).replaceChildren(...(findings.length ? findings.map((finding) => this.#finding(finding)) : [fine]));
   }
 
   #finding(finding) {
@@ -208,23 +211,24 @@ export class Pictures {
     if (ids.length > images.length && images.length) row.append(make("span", { textContent: `+ ${ids.length - images.length}` }));
     const tools = make("div", { className: "finding-tools" });
     if (fix) tools.append(this.#button(fix, "second small", () => this.#change("fix", { kind, ids })));
-    const showing = this.#only === kind;
+    const key = keyOf(finding);
+    const showing = this.#only === key;
     const show = showing ? "Show all pictures" : "Show these";
     if (ids.length) {
       const toggle = this.#button(show, "quiet", () => {
-        this.#only = showing ? null : kind;
+        this.#only = showing ? null : key;
         this.#draw();
-        this.#focusFinding(kind);
+        this.#focusFinding(key);
       });
       toggle.setAttribute("aria-pressed", String(showing));
-      toggle.dataset.show = kind;
+      toggle.dataset.show = key;
       tools.append(toggle);
     }
     return make("div", { className: "finding" }, make("p", { textContent: words }), row, tools);
   }
 
-  #focusFinding(kind) {
-    one(`[data-show="${CSS.escape(kind)}"]`, this.#root)?.focus();
+  #focusFinding(key) {
+    one(`[data-show="${CSS.escape(key)}"]`, this.#root)?.focus();
   }
 
   #small(picture) {
@@ -259,6 +263,7 @@ function stateOf({ name, path, writable }, pictures, used) {
 }
 
 const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+const keyOf = ({ kind, ids }) => `${kind} ${ids[0] ?? ""}`;
 const plain = (kind) => kind.replaceAll("_", " ");
 
 /** A name for a set that is made by dropping pictures. */

@@ -89,7 +89,7 @@ export class Run {
       if (this.#info && this.#info.run !== run) return; // another one is shown by now
       this.#info = info;
       if (info.last && (info.last.step ?? 0) >= (this.#last?.step ?? 0)) this.#last = { ...this.#last, ...info.last };
-      this.#problem(info.state === "failed" ? (info.message ?? "") : "");
+      this.#problem(info.message ?? "");
     } catch (error) {
       this.#problem(sentence(error));
     }
@@ -106,14 +106,13 @@ export class Run {
   }
 
   #follow() {
-    const { run, job } = this.#info;
+    const { run } = this.#info;
     this.#leave();
     if (!isBusy(this.#info)) return;
-    if (!job) return this.#poll();
-    const stream = new EventSource(address(`jobs/${job}/events`));
+    const stream = new EventSource(address(runRoute(run, "/events")));
     this.#stream = stream;
     stream.onmessage = (message) => this.#stream === stream && this.#event(JSON.parse(message.data));
-    // A job of another device is not told here: then it is asked after, as one is whose stream has ended.
+    // The run of another program on this folder has no events here: then it is asked after.
     stream.onerror = () => stream.readyState === EventSource.CLOSED && this.id === run && this.#poll();
   }
 
@@ -281,7 +280,7 @@ export class Run {
     bar.style.setProperty("--done", `${(100 * step) / Math.max(1, steps)}%`);
     this.#number("step", step.toLocaleString("en"), `of ${steps.toLocaleString("en")}`);
     const left = state === "running" && last.seconds_left;
-    this.#number("left", left ? roughly(left) : state === "done" ? "none" : "–");
+    this.#number("left", left ? roughly(left) : "–");
     this.#number("evaluation", shown(last.evaluation), bestStep ? `best ${shown(best)} at ${bestStep.toLocaleString("en")}` : "");
     const [speed, unit] = speedOf(last.seconds_per_step);
     this.#number("speed", speed, unit);

@@ -14,6 +14,7 @@ export class Strip {
   #chosen = { a: null, b: null, seed: 0 };
   #follows = true; // the right one is the newest until another is chosen
   #run = null;
+  #atEnd = true; // the newest is in sight, and stays so
 
   constructor(root) {
     this.#root = root;
@@ -27,6 +28,8 @@ export class Strip {
     const slider = one("[data-compare-slider]", root);
     slider.addEventListener("input", () => this.#slide(slider.value));
     this.#slide(slider.value);
+    this.#strip.addEventListener("scroll", () => (this.#atEnd = this.#strip.scrollLeft + this.#strip.clientWidth >= this.#strip.scrollWidth - 24));
+    new ResizeObserver(() => this.#atEnd && this.#toEnd()).observe(this.#strip);
     this.#strip.addEventListener("keydown", (event) => this.#keys(event));
   }
 
@@ -35,6 +38,7 @@ export class Strip {
     if (run !== this.#run) {
       this.#chosen = { a: null, b: null, seed: 0 };
       this.#follows = true;
+      this.#atEnd = true;
       this.#cells.clear();
     }
     this.#run = run;
@@ -84,13 +88,16 @@ export class Strip {
 
   #drawStrip() {
     const room = this.#strip;
-    const atEnd = room.scrollLeft + room.clientWidth >= room.scrollWidth - 24;
     room.style.setProperty("--seeds", Math.max(1, this.#seeds.length));
     room.parentElement.hidden = !this.#all.length;
     const cells = this.#all.flatMap((of) => [this.#head(of), ...this.#seeds.map((index) => this.#cell(of, index))]);
     if (cells.some((cell, at) => room.children[at] !== cell) || room.children.length !== cells.length) room.replaceChildren(...cells);
     this.#markChosen();
-    if (atEnd) room.scrollLeft = room.scrollWidth;
+    if (this.#atEnd) this.#toEnd();
+  }
+
+  #toEnd() {
+    this.#strip.scrollLeft = this.#strip.scrollWidth;
   }
 
   #head(of) {
@@ -142,7 +149,7 @@ export class Strip {
       image.hidden = !source;
       image.alt = source ? `${words(of)}, picture ${seed + 1}` : "";
       if (source && image.src !== source) image.src = source;
-      fillChoices(one(`[data-compare-step="${side}"]`, this.#compare), this.#all.map((one) => [one, words(one)]), of);
+      fillChoices(one(`[data-compare-step="${side}"]`, this.#compare), this.#all.map((one) => [one, one === PLAIN ? label(one) : words(one)]), of);
     }
     fillChoices(one("[data-compare-seed]", this.#compare), this.#seeds.map((index) => [index, String(index + 1)]), seed);
     const some = this.#all.length > 0;

@@ -13,7 +13,7 @@ import { Runs } from "./train-runs.js";
 import { DataSet } from "./train-set.js";
 
 const STEPS = ["pictures", "captions", "options", "run"];
-const ONWARD = { pictures: "Captions", captions: "Options", options: "Start training" };
+const ONWARD = { pictures: "Next: Captions", captions: "Next: Options", options: "Start training" };
 const KEY = "webui-train-step";
 
 export class TrainTab {

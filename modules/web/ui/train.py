@@ -47,7 +47,7 @@ def _walk_on() -> str:
     return (
         '<div class="run walk-on" data-walk-on><p class="run-problem" data-train-problem role="alert" hidden></p>'
         '<div class="run-buttons"><button type="button" class="second" data-action="step-back">Back</button>'
-        '<button type="button" class="primary" data-action="step-on"><span>Captions</span></button></div></div>'
+        '<button type="button" class="primary" data-action="step-on"><span>Next: Captions</span></button></div></div>'
     )
 
 
@@ -66,7 +66,9 @@ def _pictures() -> str:
         '<p class="set-state" data-set-state role="status"></p>'
         '<ul class="refused" data-refused hidden></ul>'
         '<div class="pictures" data-pictures role="list" aria-label="Pictures of the data set"></div></div>'
-        '<aside class="two-side doctor" data-doctor aria-label="What the doctor found"></aside></div>'
+        '<aside class="two-side doctor" data-doctor aria-label="What the doctor found" hidden><details>'
+        '<summary><h2 data-doctor-title></h2> <span class="count" data-doctor-count></span></summary>'
+        "<div data-findings></div></details></aside></div>"
     )
 
 

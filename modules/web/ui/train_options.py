@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from html import escape
 
 from modules.schema.knob import Knob, knobs
 from modules.schema.training import PRESETS, TrainingRequest
-from modules.web.ui.form import KNOBS, button, choice, fields
+from modules.web.ui.form import KNOBS, choice, fields
+from modules.web.ui.icons import svg
 
 FORM = "train"
 TRAINING: dict[str, Knob] = knobs(TrainingRequest)
 
-_WHAT = ("name", "init_text", "num_vectors_per_token", "lora_rank")
+_WHAT = ("name", "init_text", "num_vectors_per_token")
 _DATA = ("template_filename", "fit", "training_width", "training_height")
 _LEARNING = ("steps", "learn_rate", "batch_size")
 _FOLDED = (("what", "File"), ("data", "How pictures are read"), ("learning", "How it learns"), ("lora", "LoRA"))
@@ -38,7 +38,8 @@ def _form() -> str:
         f"{_group('From what', _DATA)}"
         f"{_group('How long', _LEARNING)}"
         f'<div class="sections">{_folded()}{_previews()}</div>'
-        f"{button('reset-training', 'Reset all options', 'reset', text=True)}"
+        '<button type="button" class="quiet" data-action="reset-training">'
+        f"{svg('reset')}<span>Reset all options</span></button>"
     )
 
 
@@ -52,9 +53,10 @@ def _presets() -> str:
     return f'<fieldset class="presets"><legend class="unseen">Begin with</legend>{cards}</fieldset>'
 
 
-def _group(title: str, names: Iterable[str], before: str = "") -> str:
+def _group(title: str, names: tuple[str, ...], before: str = "") -> str:
     inside = fields([TRAINING[name] for name in names], form=FORM, help_line=True)
-    return f'<fieldset class="group"><legend>{title}</legend>{before}<div class="grid">{inside}</div></fieldset>'
+    grid = "grid" if len(names) == len(_DATA) else "grid three"
+    return f'<fieldset class="group"><legend>{title}</legend>{before}<div class="{grid}">{inside}</div></fieldset>'
 
 
 def _folded() -> str:
