@@ -47,7 +47,7 @@ ENGINE_ORDER = (
     {"families"},
     {"text"},
     {"loading"},
-    {"networks", "postprocess", "merging"},
+    {"networks", "postprocess", "merging", "captioning"},
     PIECES,
     {"generate"},
     {"training"},

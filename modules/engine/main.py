@@ -270,6 +270,7 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     """Import torch and everything on it (seconds), and pick the device."""
     import torch  # noqa: PLC0415
 
+    from modules.engine.captioning.blip import Captioner
     from modules.engine.conditioning import PromptEncoder
     from modules.engine.generate import generate
     from modules.engine.loading.placement import pick_device
@@ -296,7 +297,7 @@ def _parts(arguments: argparse.Namespace) -> Parts:
         rate = job.previews_per_second
         return generate(job.request, model, encoder=encoder, previews_per_second=rate, supplies=supplies)
 
-    return Parts(store, draw, label, {"extras": extras.run, "merge": run_merge})
+    return Parts(store, draw, label, {"extras": extras.run, "merge": run_merge, "caption": Captioner(device).run})
 
 
 def main(words: list[str] | None = None) -> int:

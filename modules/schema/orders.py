@@ -1,4 +1,4 @@
-"""Everything that a job can be: pictures drawn, enlarged, plotted in many variants, checkpoints merged, training.
+"""Everything that a job can be: pictures drawn, enlarged, plotted, captioned, checkpoints merged, training.
 
 The `kind` tells them apart; without one it is a `GenerationRequest`, so what was stored before there were kinds stays
 readable.
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag, TypeAdapter
 
+from modules.schema.captioning import CaptionRequest
 from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
 from modules.schema.request import GenerationRequest
@@ -31,10 +32,11 @@ Order = Annotated[
     | Annotated[ExtrasRequest, Tag("extras")]
     | Annotated[MergeRequest, Tag("merge")]
     | Annotated[ScriptRequest, Tag("script")]
-    | Annotated[TrainingRequest, Tag("training")],
+    | Annotated[TrainingRequest, Tag("training")]
+    | Annotated[CaptionRequest, Tag("caption")],
     Discriminator(kind_of),
 ]
-AnyOrder = GenerationRequest | ExtrasRequest | MergeRequest | ScriptRequest | TrainingRequest
+AnyOrder = GenerationRequest | ExtrasRequest | MergeRequest | ScriptRequest | TrainingRequest | CaptionRequest
 ORDER: TypeAdapter[AnyOrder] = TypeAdapter(Order)
 """Reads an order from JSON; raises pydantic's ValidationError."""
 
@@ -44,4 +46,5 @@ KINDS: dict[str, type[AnyOrder]] = {
     "merge": MergeRequest,
     "script": ScriptRequest,
     "training": TrainingRequest,
+    "caption": CaptionRequest,
 }

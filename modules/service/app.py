@@ -26,6 +26,7 @@ from modules.schema.events import EngineStatus, Event, Finished, Preview, Progre
 from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
+from modules.service.captioning import CaptionDoor
 from modules.service.datasets import Datasets
 from modules.service.dispatcher import Dispatcher
 from modules.service.estimates import Estimates, QueueItem
@@ -87,6 +88,7 @@ class App:
         self.inputs = InputPictures(places.state / "inputs")
         self.styles = StyleFile(places.data / "styles.csv")
         self.datasets = Datasets(places.data, places.state, self.named.tokenizer)
+        self.captions = CaptionDoor(self.datasets, places.models / "BLIP")
         runs = Runs(places.data, places.state)
         self._marks = RunMarks(runs, self.embeddings, self.networks)
         self._marks.show_all()
@@ -114,7 +116,7 @@ class App:
             encode=self.named.encode,
         )
         self.words = Words(shelves, self.checkpoints, self.named.encode, lambda: self._selected)
-        self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs, self._door)
+        self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs, self._door, self.captions)
         self._dispatcher = Dispatcher(
             self._jobs,
             self._streams,

@@ -205,8 +205,19 @@ class Datasets:
     ) -> None:
         """Write captions and notes by file name, with a way back under `sentence`. Raises UserError."""
         captions, notes = captions or {}, notes or {}
-        if not captions and not notes:
-            return
+        if captions or notes:
+            self._write(name, sentence, captions, notes)
+
+    def remember(self, name: str, sentence: str, files: Sequence[str]) -> None:
+        """Note the way back from what an engine is going to write: captions of these files. Raises UserError."""
+        folder = self.folders.folder(name)
+        kept = {file: read_text(caption_file(folder / file)) for file in files}
+        with self._locks[folder]:
+            self._keep(folder, self._notes(folder).with_undo(Undo(sentence, kept)))
+
+    def _write(
+        self, name: str, sentence: str, captions: Mapping[str, str | None], notes: Mapping[str, PictureNote]
+    ) -> None:
         folder = self.folders.folder(name)
         if captions and not os.access(folder, os.W_OK):
             raise cannot_write(folder, OSError(errno.EACCES, os.strerror(errno.EACCES)))

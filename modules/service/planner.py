@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modules.catalog.upscalers import UpscalerCatalog
+from modules.schema.captioning import CaptionRequest
 from modules.schema.engine import ModelRef
 from modules.schema.errors import BadRequest
 from modules.schema.events import Notice
@@ -15,6 +16,7 @@ from modules.schema.parts import LATENT_UPSCALERS
 from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.schema.training import TrainingRequest
+from modules.service.captioning import CaptionDoor
 from modules.service.inputs import InputPictures
 from modules.service.named import Named
 from modules.service.plans import OnePart, Part, Plan, Program, ScriptPlan
@@ -40,12 +42,14 @@ class Planner:
         upscalers: UpscalerCatalog,
         inputs: InputPictures,
         training: TrainingDoor,
+        captions: CaptionDoor,
     ) -> None:
         self._resolve = resolve
         self._find_merge = find_merge
         self._upscalers = upscalers
         self._inputs = inputs
         self._training = training
+        self._captions = captions
 
     def at_the_door(self, order: AnyOrder) -> tuple[AnyOrder, ModelRef]:
         """The resolved order and the model it begins with; raises UserErrors for whatever cannot be run."""
@@ -54,6 +58,8 @@ class Planner:
         if isinstance(order, TrainingRequest):
             return self._training.at_the_door(order)
         part = self._part(order)
+        if isinstance(order, CaptionRequest):
+            self._captions.note_way_back(order)
         return part.request, part.model
 
     def plan(self, order: AnyOrder) -> Plan:
@@ -63,12 +69,14 @@ class Planner:
             return ScriptPlan(program, [program.size(index) for index in range(program.cells)], self._part)
         return OnePart(self._training.part(order) if isinstance(order, TrainingRequest) else self._part(order))
 
-    def _part(self, request: GenerationRequest | ExtrasRequest | MergeRequest) -> Part:
+    def _part(self, request: GenerationRequest | ExtrasRequest | MergeRequest | CaptionRequest) -> Part:
         if isinstance(request, GenerationRequest):
             resolved, model = self._resolve(request)
             return Part(resolved, model, self._files(resolved))
         if isinstance(request, ExtrasRequest):
             return self._extras(request)
+        if isinstance(request, CaptionRequest):
+            return Part(request, NO_MODEL, files=self._captions.files(request))
         resolved_merge, files = self._find_merge(request)
         return Part(resolved_merge, NO_MODEL, files=files)
 

@@ -22,10 +22,12 @@ from modules.catalog.datasets.opening import fit as fit_picture
 from modules.catalog.datasets.opening import open_upright
 from modules.catalog.datasets.plan import place
 from modules.catalog.datasets.tags import Action
+from modules.schema.captioning import CaptionRequest
 from modules.schema.errors import BadRequest
 from modules.service.dataset_fixes import fix as fix_finding
 from modules.service.dataset_uploads import MOST_BYTES, MOST_FILES
 from modules.service.datasets import DatasetInfo
+from modules.web.api.own_jobs import job_json
 from modules.web.deps import Owner, TheApp
 from modules.web.errors import HttpProblem
 
@@ -75,8 +77,11 @@ class ExcludeBody(BaseModel):
     excluded: bool
 
 
-class IdsBody(BaseModel):
+class CaptionerBody(BaseModel):
+    """`existing`: what becomes of captions that are in files already."""
+
     ids: Ids
+    existing: Literal["Replace", "Keep", "Prepend", "Append"] = "Replace"
 
 
 @router.get("/datasets")
@@ -173,16 +178,14 @@ def exclude(name: str, body: ExcludeBody, app: TheApp) -> dict[str, Any]:
     return {"changed": app.datasets.exclude(name, body.ids, body.excluded)}
 
 
-@router.post("/datasets/{name}/captioner")
-def captioner(name: str, body: IdsBody, app: TheApp) -> dict[str, Any]:
-    """Automatic captions; 409 says which model to put where."""
+@router.post("/datasets/{name}/captioner", status_code=201)
+def captioner(name: str, body: CaptionerBody, app: TheApp, owner: Owner) -> dict[str, Any]:
+    """Caption pictures by themselves; the answer is the job. 409 says which model to put where."""
+    request = CaptionRequest(data_set=name, pictures=tuple(body.ids), existing=body.existing)
     app.datasets.pictures(name, body.ids)
-    raise HttpProblem(
-        409,
-        "Automatic captions need a BLIP model on this machine: put the files of a BLIP captioning model "
-        f"(config.json, model.safetensors, tokenizer and preprocessor files) into {app.folders.models / 'BLIP'}.",
-        "NoCaptioner",
-    )
+    if app.captions.problem:
+        raise HttpProblem(409, app.captions.problem, "NoCaptioner")
+    return job_json(app.submit(request, owner))
 
 
 @router.get("/datasets/{name}/pictures/{picture_id}/thumbnail")

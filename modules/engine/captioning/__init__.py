@@ -1,0 +1,5 @@
+"""What is seen in a picture, in words."""
+
+from modules.engine.torchvision_ops import declare_missing_ops
+
+declare_missing_ops()
