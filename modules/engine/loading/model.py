@@ -58,6 +58,10 @@ class LoadedModel:
 
     @torch.no_grad()
     def network(self, x: Tensor, t: Tensor, cross: Tensor, beside: Tensor | None = None) -> Tensor:
+        """`predict` without gradients."""
+        return self.predict(x, t, cross, beside)
+
+    def predict(self, x: Tensor, t: Tensor, cross: Tensor, beside: Tensor | None = None) -> Tensor:
         """The UNet's raw output, float32 [B,C,h,w].
 
         `x`: scaled latents [B,C,h,w]; `t`: timesteps [B], whole or not; `cross`: encoded words [B,T,D]. `beside`:
@@ -72,6 +76,8 @@ class LoadedModel:
         """`cross` in the UNet's format: the same tensor for the same tensor, which attention knows its words by."""
         if cross.dtype == self.dtype:
             return cross
+        if torch.is_grad_enabled():
+            return cross.to(self.dtype)
         for given, cast in self._casts:
             if given is cross:
                 return cast

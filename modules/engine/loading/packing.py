@@ -2,14 +2,19 @@
 
 oneDNN otherwise rearranges a layer's weight on every call, which at small picture sizes costs more than the
 multiplication itself. A packed layer holds only the rearranged weight (no second copy in RAM); `unpack` gives the
-plain layers back, bit for bit. Inference only: the operators have no gradient.
+plain layers back, bit for bit. Weights are given, not learned: gradients pass through a layer to what it was fed
+with, by the same kernels over the weight turned round (packed at the first gradient, kept until `forget_turned`).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+_ONE, _ZERO = (1, 1), (0, 0)
 
 
 class PackedConv2d(nn.Module):
@@ -24,6 +29,8 @@ class PackedConv2d(nn.Module):
         self.bias = plain.bias
         self.packed = plain.weight.detach()
         self._packed_for: torch.Size | None = None
+        self._turned: Tensor | None = None
+        self._turned_for: torch.Size | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         # The best layout depends on the picture's size: rearranging once per new size beats doing so on each call.
@@ -32,10 +39,39 @@ class PackedConv2d(nn.Module):
         padding = self.padding
         if self.padding_mode == "circular" and any(padding):
             x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]), mode="circular")
-            padding = (0, 0)
+            padding = _ZERO
+        if torch.is_grad_enabled() and x.requires_grad:
+            return _Convolution.apply(x, self, padding)
+        return self.convolve(x, padding)
+
+    def convolve(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
+        """The convolution itself, with zeros around the picture."""
         return torch.ops.mkldnn._convolution_pointwise(
             x, self.packed, self.bias, padding, self.stride, self.dilation, self.groups, "none", [], ""
         )
+
+    def convolve_back(self, gradient: Tensor, padding: tuple[int, int], shape: torch.Size) -> Tensor:
+        """The gradient of what was convolved, of `shape`, from that of the result."""
+        around = (self.kernel_size[0] - 1 - padding[0], self.kernel_size[1] - 1 - padding[1])
+        simple = (self.stride, self.dilation, self.groups) == (_ONE, _ONE, 1)
+        if not simple or min(around) < 0:
+            picture = gradient.new_empty(1).expand(shape)
+            rest = (self.stride, padding, self.dilation, False, _ZERO, self.groups, [True, False, False])
+            return torch.ops.aten.convolution_backward(gradient, picture, self.dense(), None, *rest)[0]
+        # With stride 1 it is a convolution again: of the gradient, with the mirrored and transposed weight.
+        if self._turned is None or self._turned_for != gradient.shape[2:]:
+            turned = self.dense().transpose(0, 1).flip(2, 3).contiguous()
+            self._turned = torch.ops.mkldnn._reorder_convolution_weight(
+                turned, around, _ONE, _ONE, 1, list(gradient.shape)
+            )
+            self._turned_for = gradient.shape[2:]
+        return torch.ops.mkldnn._convolution_pointwise(
+            gradient, self._turned, None, around, _ONE, _ONE, 1, "none", [], ""
+        )
+
+    def forget_turned(self) -> None:
+        """Free what only gradients need."""
+        self._turned = None
 
     def _pack_for(self, x: Tensor) -> None:
         self.packed = torch.ops.mkldnn._reorder_convolution_weight(
@@ -49,7 +85,7 @@ class PackedConv2d(nn.Module):
 
     def load(self, weight: Tensor) -> None:
         """Take another weight of the same shape and dtype; it is packed at the next call."""
-        self.packed, self._packed_for = weight, None
+        self.packed, self._packed_for, self._turned = weight, None, None
 
     def plain(self) -> nn.Conv2d:
         """The layer as it was before packing."""
@@ -76,9 +112,25 @@ class PackedLinear(nn.Module):
         self.in_features, self.out_features = plain.in_features, plain.out_features
         self.bias = plain.bias
         self.packed = torch.ops.mkldnn._reorder_linear_weight(plain.weight.detach(), None)
+        self._turned: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and x.requires_grad:
+            return _Linear.apply(x, self)
+        return self.multiply(x)
+
+    def multiply(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+
+    def multiply_back(self, gradient: Tensor) -> Tensor:
+        """The gradient of what was multiplied, from that of the result."""
+        if self._turned is None:
+            self._turned = torch.ops.mkldnn._reorder_linear_weight(self.dense().t().contiguous(), None)
+        return torch.ops.mkldnn._linear_pointwise(gradient.contiguous(), self._turned, None, "none", [], "")
+
+    def forget_turned(self) -> None:
+        """Free what only gradients need."""
+        self._turned = None
 
     def dense(self) -> Tensor:
         """The weight in the ordinary layout; not to be written to."""
@@ -86,12 +138,38 @@ class PackedLinear(nn.Module):
 
     def load(self, weight: Tensor) -> None:
         """Take another weight of the same shape and dtype."""
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+        self.packed, self._turned = torch.ops.mkldnn._reorder_linear_weight(weight, None), None
 
     def plain(self) -> nn.Linear:
         """The layer as it was before packing."""
         layer = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
         return _with_weights(layer, self.packed, self.bias)
+
+
+class _Convolution(torch.autograd.Function):
+    """A packed convolution as a function of its picture alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: PackedConv2d, padding: tuple[int, int]) -> Tensor:
+        ctx.layer, ctx.padding, ctx.shape = layer, padding, x.shape
+        return layer.convolve(x, padding)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.layer.convolve_back(gradients[0], ctx.padding, ctx.shape), None, None
+
+
+class _Linear(torch.autograd.Function):
+    """A packed linear layer as a function of what it is fed with alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: PackedLinear) -> Tensor:
+        ctx.layer = layer
+        return layer.multiply(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.layer.multiply_back(gradients[0]), None
 
 
 class PlanarGroupNorm(nn.Module):
@@ -134,6 +212,13 @@ def unpack(network: nn.Module) -> None:
                 setattr(parent, name, layer.plain())
             elif isinstance(layer, PlanarGroupNorm):
                 setattr(parent, name, layer.inner)
+
+
+def forget_turned(network: nn.Module) -> None:
+    """Free what the layers of `network` keep for gradients."""
+    for layer in network.modules():
+        if isinstance(layer, PackedConv2d | PackedLinear):
+            layer.forget_turned()
 
 
 def _pair(padding: str | tuple[int, ...]) -> tuple[int, int]:

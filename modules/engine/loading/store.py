@@ -36,6 +36,11 @@ class Store:
     def __len__(self) -> int:
         return len(self._models)
 
+    @property
+    def device(self) -> torch.device:
+        """Where models are put to work."""
+        return self._device
+
     def get(self, ref: ModelRef, precision: str = "auto") -> LoadedModel:
         """The model of `ref`, loaded when it is not at hand. Raises `UserError`s; the models kept stay usable."""
         dtype = resolve_precision(precision, self._device)

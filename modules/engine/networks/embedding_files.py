@@ -3,6 +3,7 @@ pictures that carry one."""
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, cast
 
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from modules.catalog import embedding_pictures as pictures
@@ -137,13 +138,17 @@ def write_safetensors(path: Path, embedding: Embedding) -> None:
     }
     tensors = {key or "emb_params": tensor.contiguous() for key, tensor in embedding.vectors.items()}
     metadata = {key: value for key, value in noted.items() if value}
-    _atomically(path, lambda part: save_file(tensors, part, metadata=metadata))
+    # Bytes are written by Python, so that a full disk is an OSError.
+    data = save(tensors, metadata)
+    _atomically(path, lambda part: part.write_bytes(data))
 
 
 def write_pt(path: Path, embedding: Embedding) -> None:
     """Write A1111's layout (of a pair: the plain table of both); atomic. Nothing in it needs more than torch's
     restricted unpickler."""
-    _atomically(path, lambda part: torch.save(_table(embedding, lambda tensor: tensor.clone()), part))
+    data = io.BytesIO()
+    torch.save(_table(embedding, lambda tensor: tensor.clone()), data)
+    _atomically(path, lambda part: part.write_bytes(data.getvalue()))
 
 
 def write_picture(path: Path, embedding: Embedding, picture: Image.Image) -> None:
