@@ -64,6 +64,11 @@ class Settings(Frozen):
     write_infotext: bool = knob(True, "Write parameters into pictures", "A1111's text and our exact JSON.",
                                 section="saving")  # fmt: skip
 
+    dataset_filename_word_regex: str = knob("", "Filename word regex", "What of a picture's file name is "
+                                            "its caption; empty is all but leading digits.", section="training")  # fmt: skip
+    dataset_filename_join_string: str = knob(" ", "Filename join string", "Between what the regular expression "
+                                             "matches.", section="training")  # fmt: skip
+
     history_days: int = knob(30, "Keep job history", "Finished jobs are forgotten after this many days.", ge=1,
                              le=3650, step=1, unit="days", section="server")  # fmt: skip
     inputs_gib: float = knob(10.0, "Keep input pictures", "When the pictures that were sent for img2img and Extras "

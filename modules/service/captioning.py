@@ -16,7 +16,7 @@ class CaptionDoor:
     """`folder` is where captioning models are looked for: their files in it, or in a folder inside it."""
 
     def __init__(self, datasets: Datasets, folder: Path) -> None:
-        self._datasets = datasets
+        self.datasets = datasets
         self._folder = folder
 
     @property
@@ -36,13 +36,13 @@ class CaptionDoor:
             raise BadRequest(self.problem, "pictures")
         if not request.pictures:
             raise BadRequest("There is no picture to caption: choose some first.", "pictures")
-        chosen = self._datasets.pictures(request.data_set, request.pictures)
+        chosen = self.datasets.pictures(request.data_set, request.pictures)
         return {"model": str(model), **{picture.id: str(picture.path) for picture in chosen}}
 
     def note_way_back(self, request: CaptionRequest) -> None:
         """Remember the captions as they are, so that those of the job can be undone. Raises UserError."""
-        files = [picture.file for picture in self._datasets.pictures(request.data_set, request.pictures)]
-        self._datasets.remember(request.data_set, f"Automatic captions ({len(files)})", files)
+        files = [picture.file for picture in self.datasets.pictures(request.data_set, request.pictures)]
+        self.datasets.remember(request.data_set, f"Automatic captions ({len(files)})", files)
 
     def _model(self) -> Path | None:
         below = sorted(path for path in self._folder.iterdir() if path.is_dir()) if self._folder.is_dir() else []

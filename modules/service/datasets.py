@@ -9,16 +9,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from modules.catalog.cache import FileCache, Stamp
 from modules.catalog.datasets import tags
-from modules.catalog.datasets.captions import caption_file, read_text, write_caption
+from modules.catalog.datasets.captions import caption_file, caption_from_name, read_text, write_caption
 from modules.catalog.datasets.doctor import Finding, examine
 from modules.catalog.datasets.folder import DataPicture, read_folder
 from modules.catalog.datasets.notes import FILE, Notes, PictureNote, Undo, read_notes, write_notes
@@ -56,17 +57,20 @@ class DatasetInfo:
 class Datasets:
     """All data sets of a data folder. Safe for threads.
 
-    `state`: where facts and what cannot be written into a read-only folder are kept. `tokenizer`: gives the one of
-    the program.
+    `word_regex` and `join` make captions of file names (A1111's settings). `state`: where facts and what cannot be
+    written into a read-only folder are kept. `tokenizer`: gives the one of the program.
     """
 
-    def __init__(self, data: Path, state: Path, tokenizer: Callable[[], Tokenizer]) -> None:
+    def __init__(
+        self, data: Path, state: Path, tokenizer: Callable[[], Tokenizer], *, word_regex: str = "", join: str = " "
+    ) -> None:
         self.folders = DatasetFolders(data, state / "datasets")
         self._templates = data / "textual_inversion_templates"
         self._notes_folder = state / "datasets"
         self._cache = FileCache(state / "datasets.sqlite")
         self._thumbnails = Thumbnails(state / "thumbnails")
         self._tokenizer = tokenizer
+        self._words = word_regex, join
         self._counted: dict[str, tuple[int, int | None]] = {}
         self._noted: dict[Path, tuple[Stamp, Notes]] = {}
         self._locks: dict[Path, threading.RLock] = defaultdict(threading.RLock)
@@ -81,7 +85,7 @@ class Datasets:
         name = self.folders.find(name_or_path)
         folder = self.folders.folder(name)
         notes = self._notes(folder)
-        pictures = read_folder(folder, self._cache, notes)
+        pictures = self._read(folder, notes)
         tokens = {picture.id: self._tokens(picture.caption) for picture in pictures}
         over = {key: border for key, (_, border) in tokens.items()}
         findings = tuple(examine(pictures, over, wanted))
@@ -235,13 +239,22 @@ class Datasets:
     def pictures(self, name: str, ids: Sequence[str] | None = None) -> list[DataPicture]:
         """The pictures of these ids, or all; raises NotFound for one that is not there."""
         folder = self.folders.folder(name)
-        pictures = read_folder(folder, self._cache, self._notes(folder), None if ids is None else frozenset(ids))
+        pictures = self._read(folder, self._notes(folder), None if ids is None else frozenset(ids))
         if ids is None:
             return pictures
         by_id = {picture.id: picture for picture in pictures}
         if any(key not in by_id for key in ids):
             raise NotFound("That picture is not in the data set any more: load the page again.")
         return [by_id[key] for key in dict.fromkeys(ids)]
+
+    def _read(self, folder: Path, notes: Notes, only: Collection[str] | None = None) -> list[DataPicture]:
+        regex, join = self._words
+        try:
+            return read_folder(
+                folder, self._cache, notes, only, name_rule=lambda name: caption_from_name(name, regex, join)
+            )
+        except re.error as error:
+            raise BadRequest(f"The setting dataset_filename_word_regex is no regular expression ({error}).") from None
 
     def _differs(self, picture: DataPicture, caption: str) -> bool:
         return picture.source != "txt" or picture.caption != caption

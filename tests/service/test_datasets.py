@@ -77,6 +77,14 @@ def test_what_is_not_there(sets: Datasets, folder: Path, tmp_path: Path) -> None
         sets.open(key)
 
 
+def test_words_of_file_names(tmp_path: Path, tokenizer: ClipTokenizer) -> None:
+    save(tmp_path / "datasets" / "own", "01-red_fox (2).png", noise(1))
+    sets = Datasets(tmp_path, tmp_path / "cache", lambda: tokenizer, word_regex="[a-z]+", join=", ")
+    assert captions(sets.open("own")) == ["red, fox"]
+    with pytest.raises(BadRequest, match="no regular expression"):
+        Datasets(tmp_path, tmp_path / "cache", lambda: tokenizer, word_regex="(").open("own")
+
+
 # Preparing
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,9 @@ Source = Literal["txt", "name", "none"]
 
 LONGEST = 20_000
 """Characters of a caption that are read and kept."""
+
+NameRule = Callable[[str], str]
+"""Picture's file name to caption."""
 
 _NUMBERS = re.compile(r"^[-\d]+\s*")
 
@@ -30,13 +34,13 @@ def caption_file(picture: Path) -> Path:
     return picture.with_suffix(".txt")
 
 
-def read_caption(picture: Path, *, has_file: bool) -> tuple[str, Source]:
+def read_caption(picture: Path, *, has_file: bool, name_rule: NameRule = caption_from_name) -> tuple[str, Source]:
     """(caption, where it is from). `has_file`: whether there is a caption's file; one that cannot be read is none."""
     if has_file:
         text = read_text(caption_file(picture))
         if text is not None:
             return text, "txt"
-    named = caption_from_name(picture.name).strip()
+    named = name_rule(picture.name).strip()
     return named, "name" if named else "none"
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.catalog.cache import FileCache, Stamp
-from modules.catalog.datasets.captions import Source, read_caption
+from modules.catalog.datasets.captions import NameRule, Source, caption_from_name, read_caption
 from modules.catalog.datasets.facts import ENDINGS, PictureFacts, read_facts
 from modules.catalog.datasets.notes import PLAIN, Notes, PictureNote
 from modules.schema.errors import BadRequest
@@ -70,9 +70,17 @@ def picture_id(file: str) -> str:
 
 
 def read_folder(
-    folder: Path, cache: FileCache, notes: Notes, only: Collection[str] | None = None
+    folder: Path,
+    cache: FileCache,
+    notes: Notes,
+    only: Collection[str] | None = None,
+    *,
+    name_rule: NameRule = caption_from_name,
 ) -> list[DataPicture]:
-    """The pictures of a folder, 2 before 10; `only` those of some ids. Raises BadRequest for an unreadable folder."""
+    """The pictures of a folder, 2 before 10; `only` those of some ids.
+
+    Raises BadRequest for a folder that cannot be read.
+    """
     files = _files(folder)
     masks = _masks(files)
     mask_files = set(masks.values())
@@ -83,7 +91,7 @@ def read_folder(
     pictures: list[DataPicture] = []
     for name in wanted:
         stem = os.path.splitext(name)[0]
-        caption, source = read_caption(folder / name, has_file=f"{stem}.txt" in files)
+        caption, source = read_caption(folder / name, has_file=f"{stem}.txt" in files, name_rule=name_rule)
         mask = folder / masks[stem] if stem in masks else None
         pictures.append(DataPicture(folder / name, files[name], facts[name], caption, source, mask, notes.of(name)))
     return pictures

@@ -55,6 +55,8 @@ SETTING_OPTIONS: dict[str, str] = {
     "enable_pnginfo": "write_infotext",
     "live_previews_enable": "previews",
     "sd_checkpoints_limit": "checkpoints_in_ram",
+    "dataset_filename_word_regex": "dataset_filename_word_regex",
+    "dataset_filename_join_string": "dataset_filename_join_string",
 }
 """Options that are settings: read once at the start, so they are shown here but not changed."""
 
