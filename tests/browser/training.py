@@ -1,4 +1,4 @@
-"""Runs as the server would tell of them, for tests of the page alone: nothing is trained."""
+"""What the tests of the Train tab share: its steps, pictures, and runs as the server would tell of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
 from typing import Any
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.steps import LONG
 
 Answer = tuple[int, Any]
 RUN = "2026-01-02-my_uncle"
@@ -135,3 +140,46 @@ class FakeRuns:
             return route.fulfill(status=204)
         body = "".join(f"id: {at}\ndata: {json.dumps(event)}\n\n" for at, event in enumerate(events, 1))
         return route.fulfill(status=200, body=f"retry: 100\n\n{body}", content_type="text/event-stream")
+
+
+def open_train(open_page: OpenPage, runs: FakeRuns | None = None, width: int = 1440, scheme: str = "light") -> Page:
+    """The page with the Train tab open; with `runs` nothing is asked of the server's own."""
+    page = open_page(width, 900, scheme)
+    if runs is not None:
+        runs.install(page)
+    show_train(page)
+    return page
+
+
+def show_train(page: Page) -> None:
+    page.get_by_role("tab", name="Train").click()
+    page.wait_for_selector("[data-panel=train][data-ready]", timeout=LONG)
+
+
+def walk(page: Page, step: str) -> None:
+    page.click(f"[data-walk={step}]")
+    expect(page.locator(f"[data-step={step}]")).to_be_visible()
+
+
+def state_of(page: Page, step: str) -> str:
+    """What stands in the title of a step."""
+    return page.inner_text(f"[data-walk={step}] [data-walk-state]")
+
+
+def open_folder(page: Page, folder: Path) -> None:
+    """Use a folder of four pictures."""
+    page.click("[data-action=open-set]")
+    page.fill("#train-ask", str(folder))
+    page.keyboard.press("Enter")
+    expect(page.locator(".picture-cell")).to_have_count(4, timeout=LONG)
+
+
+def drawing(seed: int, size: tuple[int, int]) -> Image.Image:
+    """A picture that no other seed gives."""
+    draw = Random(seed)
+    picture = Image.new("RGB", size, (draw.randrange(256), 180, 120))
+    for _ in range(12):
+        x, y, r = draw.randrange(size[0]), draw.randrange(size[1]), draw.randrange(4, 20)
+        circle = (x - r, y - r, x + r, y + r)
+        ImageDraw.Draw(picture).ellipse(circle, fill=(draw.randrange(256), 40 * (seed + 1), r * 9))
+    return picture

@@ -4,6 +4,7 @@ import { get, post } from "./api.js";
 import { action, all, duration, later, make, one } from "./dom.js";
 import { showChanges } from "./fields.js";
 import { fillLists, fillListsIn } from "./lists.js";
+import { folderOf } from "./train-set.js";
 
 const ASK_AFTER = 500;
 const OF_LORA = ["lora_rank", "lora_alpha", "lora_layers", "lora_text_encoder"];
@@ -152,7 +153,7 @@ export class Options {
     const each = this.#checked?.steps_per_epoch;
     const rows = [
       ["Learns", method === "LoRA" ? "a LoRA" : "a new word"],
-      ["From", this.#set.info ? `${this.#set.used.length} pictures of ${this.#set.name}` : "no pictures yet"],
+      ["From", this.#set.info ? `${this.#set.used.length} pictures of ${folderOf(this.#set.info.path) || this.#set.name}` : "no pictures yet"],
       ["Steps", steps.toLocaleString("en")],
       ["Sees each picture", each ? times(steps / each) : times((steps * batch_size * gradient_step) / (this.#set.used.length || 1))],
       ["Takes", this.#takes()],

@@ -78,6 +78,7 @@ export class Run {
   close() {
     this.#leave();
     this.#info = null;
+    this.#last = null;
     this.#draw();
     this.#tell();
   }

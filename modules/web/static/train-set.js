@@ -94,7 +94,7 @@ export class DataSet {
   /** All data sets there are; fills the list of them. */
   async list() {
     const sets = await get("datasets").catch(() => []);
-    fillLists({ datasets: () => sets.map(({ name, pictures }) => new Option(`${name} (${pictures})`, name)) });
+    fillLists({ datasets: () => sets.map(({ name, path, pictures }) => new Option(`${folderOf(path) || name} (${pictures})`, name)) });
     return sets;
   }
 
@@ -195,6 +195,9 @@ function* portions(files) {
   }
   if (some.length) yield some;
 }
+
+/** A folder is known by its own name, whatever the server calls it. */
+export const folderOf = (path) => (path ?? "").split(/[\\/]/).filter(Boolean).pop() ?? "";
 
 /** The sentence of a refusal; anything else is a fault and goes on. */
 export function sentence(error) {
