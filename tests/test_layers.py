@@ -21,7 +21,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {"schema", "prompts", "catalog"},
     "web": {"schema", "prompts", "catalog", "service"},
     "flags": {"schema"},
-    "cli": {"schema", "prompts", "catalog", "service", "web", "flags", "bootstrap"},
+    "terminal": {"schema", "service", "flags"},
+    "training_command": {"schema", "service", "flags", "terminal"},
+    "cli": {"schema", "prompts", "catalog", "service", "web", "flags", "bootstrap", "terminal", "training_command"},
     "docs": {"schema"},
     "bootstrap": {"schema"},
 }
@@ -42,7 +44,7 @@ PIECES = {
     "tiling",
 }
 ENGINE_ORDER = (
-    {"torchvision_ops"},
+    {"torchvision_ops", "orders"},
     {"diffusion", "pixels"},
     {"families"},
     {"text"},

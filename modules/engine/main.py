@@ -1,5 +1,7 @@
 """The engine process: takes commands from its standard input, runs one job at a time, sends events to its output.
 
+A training is the exception: between its steps, loads and other jobs that wait are done at once.
+
 It ends when its input closes, so it never outlives the process that started it. torch is imported after the pipes
 are in place: whatever a library prints goes to the log, never between the frames.
 """
@@ -10,7 +12,6 @@ import argparse
 import json
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
@@ -19,12 +20,12 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
-from pydantic import ValidationError
-
-from modules.schema.engine import Command, EngineJob, ModelRef, read_frame, write_frame
+from modules.engine.orders import Orders
+from modules.schema.engine import Command, EngineJob, ModelRef, write_frame
 from modules.schema.errors import OutOfMemory, UserError
-from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, pack, to_json
+from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, TrainStep, pack, to_json
 from modules.schema.request import GenerationRequest
+from modules.schema.training import TrainingRequest
 
 log = logging.getLogger(__name__)
 
@@ -57,51 +58,9 @@ class Parts:
     others: Mapping[str, Callable[[EngineJob], Events]] = field(default_factory=dict)
 
 
-class Orders:
-    """Commands as they come in: jobs and loads in a queue; interrupt and skip beside it, asked for at every event."""
-
-    def __init__(self) -> None:
-        self._work: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
-        self._known: set[str] = set()
-        self._signals: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def read(self, stream: BinaryIO) -> None:
-        """Take commands from `stream` until it closes."""
-        while (frame := read_frame(stream)) is not None:
-            try:
-                command = Command.model_validate_json(frame[0])
-            except ValidationError:
-                log.exception("a command that makes no sense")
-                continue
-            self.put(command)
-
-    def put(self, command: Command) -> None:
-        with self._lock:
-            if command.job is not None:
-                self._known.add(command.job.id)
-            if command.name in ("interrupt", "skip"):
-                # For a job that has ended there is nothing to stop; an interrupt is not weakened by a later skip.
-                if command.job_id in self._known and self._signals.get(command.job_id) != "interrupt":
-                    self._signals[command.job_id] = command.name
-                return
-        self._work.put(None if command.name == "shutdown" else command)
-
-    def next(self) -> Command | None:
-        """The next job or load; None: shut down."""
-        return self._work.get()
-
-    def signal(self, job_id: str) -> str | None:
-        """What the job has been told. A skip is told once; an interrupt stays."""
-        with self._lock:
-            if self._signals.get(job_id) == "interrupt":
-                return "interrupt"
-            return self._signals.pop(job_id, None)
-
-    def ended(self, job_id: str) -> None:
-        with self._lock:
-            self._known.discard(job_id)
-            self._signals.pop(job_id, None)
+class _DeviceLost(BaseException):
+    """The device broke in the middle of a training: the process ends without an ending for it, so that it is run
+    again."""
 
 
 class Engine:
@@ -116,14 +75,20 @@ class Engine:
     def serve(self) -> int:
         """Work until told to shut down; returns the process's exit code."""
         self._status("ready")
-        while (command := self._orders.next()) is not None:
-            if command.job is not None:
-                ending = self._run(command.job)
-                if isinstance(ending, Failed) and ending.kind == "DeviceError":
-                    return _EXIT_BROKEN_DEVICE
-            elif command.model is not None:
-                self._load(command.model)
+        try:
+            while (command := self._orders.next()) is not None:
+                self._do(command)
+        except _DeviceLost:
+            return _EXIT_BROKEN_DEVICE
         return 0
+
+    def _do(self, command: Command) -> None:
+        if command.job is not None:
+            ending = self._run(command.job)
+            if isinstance(ending, Failed) and ending.kind == "DeviceError":
+                raise _DeviceLost
+        elif command.model is not None:
+            self._load(command.model)
 
     def _load(self, ref: ModelRef) -> None:
         """Have a model at hand before it is needed; a failure is told in the status."""
@@ -147,7 +112,8 @@ class Engine:
         """Everything of a job but its ending, which is returned."""
         if not isinstance(job.request, GenerationRequest):
             self._status("busy")
-            return self._follow(job.id, self._parts.others[job.request.kind](job))
+            follow = self._accompany if isinstance(job.request, TrainingRequest) else self._follow
+            return follow(job.id, self._parts.others[job.request.kind](job))
         self._status("loading" if job.model.checkpoint != self._checkpoint else "busy", ref=job.model)
         model = self._parts.models.get(job.model, job.request.precision)
         self._checkpoint = job.model.checkpoint
@@ -171,6 +137,37 @@ class Engine:
             return Finished("done")
         finally:
             events.close()
+
+    def _accompany(self, job_id: str, events: Events) -> Finished | Failed:
+        """As `_follow`, and between two steps of this training do what else is asked for.
+
+        While it draws its own previews the models are not free; it is then asked to give way.
+        """
+        told: str | None = None
+        try:
+            while True:
+                event = events.send(told)
+                if isinstance(event, ENDINGS):
+                    return event
+                self._send(job_id, event)
+                drawing = isinstance(event, TrainStep) and event.state == "drawing"
+                if not drawing:
+                    self._interlude()
+                told = self._orders.signal(job_id) or ("pause" if self._orders.must_end else None)
+                if told is None and drawing and self._orders.any_waiting:
+                    told = "border"
+        except StopIteration:
+            return Finished("done")
+        finally:
+            events.close()
+
+    def _interlude(self) -> None:
+        done = False
+        while (command := self._orders.waiting()) is not None:
+            self._do(command)
+            done = True
+        if done:
+            self._status("busy")
 
     def _attempt(self, work: Callable[[], object]) -> Failed | None:
         """Do `work`; what goes wrong becomes a sentence.
@@ -280,6 +277,7 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     from modules.engine.postprocess.faces import FaceRestorers
     from modules.engine.postprocess.upscalers import Upscalers
     from modules.engine.supplies import supplies_of
+    from modules.engine.training.run import run_training
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -297,7 +295,11 @@ def _parts(arguments: argparse.Namespace) -> Parts:
         rate = job.previews_per_second
         return generate(job.request, model, encoder=encoder, previews_per_second=rate, supplies=supplies)
 
-    return Parts(store, draw, label, {"extras": extras.run, "merge": run_merge, "caption": Captioner(device).run})
+    def train(job: EngineJob) -> Events:
+        return run_training(job, store, encoder)
+
+    others = {"extras": extras.run, "merge": run_merge, "caption": Captioner(device).run, "training": train}
+    return Parts(store, draw, label, others)
 
 
 def main(words: list[str] | None = None) -> int:
