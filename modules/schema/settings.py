@@ -65,7 +65,8 @@ class Settings(Frozen):
                                 section="saving")  # fmt: skip
 
     dataset_filename_word_regex: str = knob("", "Filename word regex", "What of a picture's file name is "
-                                            "its caption; empty is all but leading digits.", section="training")  # fmt: skip
+                                            "its caption; empty is all but leading digits.",
+                                            section="training")  # fmt: skip
     dataset_filename_join_string: str = knob(" ", "Filename join string", "Between what the regular expression "
                                              "matches.", section="training")  # fmt: skip
 

@@ -12,6 +12,7 @@ from modules.catalog.datasets.notes import PictureNote
 from modules.catalog.datasets.opening import open_upright
 from modules.schema.errors import UnknownName
 from modules.service.datasets import Datasets
+from modules.service.face_finder import find_faces
 
 _DRAFT = 512
 
@@ -69,8 +70,11 @@ def _in_parts(pictures: list[DataPicture]) -> list[PictureNote]:
 
 
 def _focused(pictures: list[DataPicture]) -> list[PictureNote]:
+    faces = find_faces([picture.path for picture in pictures if picture.is_trained])
     return [
-        replace(picture.note, focus=focal_point(open_upright(picture.path, draft=_DRAFT)))
+        replace(
+            picture.note, focus=focal_point(open_upright(picture.path, draft=_DRAFT), faces.get(picture.path, ()))
+        )
         if picture.is_trained
         else picture.note
         for picture in pictures

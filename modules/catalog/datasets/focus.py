@@ -1,10 +1,12 @@
 """The point of a picture that should stay in sight when something is cut off.
 
-As in A1111's focal point crop: the mean of corners (Shi and Tomasi, "Good features to track", 1994) and of the place
-with the most going on (entropy), by their weights. Points are shares of width and height.
+As in A1111's focal point crop: the mean of faces, of corners (Shi and Tomasi, "Good features to track", 1994) and of
+the place with the most going on (entropy), by their weights. Points are shares of width and height.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +26,26 @@ _CORNERS_END = 0.9
 _LEVELS = 16
 
 
-def focal_point(image: Image.Image, *, edges: float = 0.5, entropy: float = 0.15) -> Point:
+def focal_point(
+    image: Image.Image, faces: Sequence[Point] = (), *, face: float = 0.9, edges: float = 0.5, entropy: float = 0.15
+) -> Point:
     """The weighted mean of the picture's points of interest; its middle where nothing stands out."""
     small = flat(image)
     small.thumbnail((_SIDE, _SIDE))
     grey = np.asarray(small.convert("L"), np.float32)
-    found = [(corner_point(grey), edges), (entropy_point(grey), entropy)]
+    found = [(_middle(faces), face), (corner_point(grey), edges), (entropy_point(grey), entropy)]
     points = [(point, weight) for point, weight in found if point is not None and weight > 0]
     total = sum(weight for _, weight in points)
     if not total:
         return 0.5, 0.5
     x, y = (sum(point[axis] * weight for point, weight in points) / total for axis in (0, 1))
     return round(x, 4), round(y, 4)
+
+
+def _middle(points: Sequence[Point]) -> Point | None:
+    if not points:
+        return None
+    return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
 
 
 def corner_point(grey: Grey) -> Point | None:
