@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modules.schema.infotext_format import Infotext
+from modules.schema.infotext_networks import read_networks
 from modules.schema.infotext_parts import PART_KEYS, part_params, read_parts, split_title
 from modules.schema.infotext_reading import Reading
 from modules.schema.knob import Knob, knobs
@@ -119,6 +120,7 @@ def to_request(infotext: Infotext, base: GenerationRequest) -> tuple[GenerationR
         elif name not in _KEPT_IF_ABSENT:
             reading.values[name] = _absent(knob)
     _read_pairs(reading)
+    read_networks(reading)
     read_parts(reading, base)
     _apply_old_version(reading)
     unused = [key for key in reading.params if key not in reading.used and key not in _INFORMING]

@@ -72,6 +72,26 @@ def test_skip_goes_on_with_the_next_picture(open_page: OpenPage) -> None:
     page.wait_for_selector("[data-progress][data-state=interrupted]", timeout=LONG)
 
 
+def test_generating_for_ever_goes_on_until_interrupt(open_page: OpenPage) -> None:
+    page = open_page()
+    forever = page.locator("[data-panel=txt2img] [data-action=forever]")
+    button = page.locator("[data-panel=txt2img] [data-action=generate]")
+    write(page, prompt="a star", steps=1)
+    forever.click()
+    expect(forever).to_have_attribute("aria-pressed", "true")
+    count = "fetch('api/v1/jobs').then((answer) => answer.json()).then(({ jobs }) => jobs.length)"
+    page.wait_for_function(f"{count}.then((jobs) => jobs >= 3)", timeout=LONG)
+    page.keyboard.press("Escape")
+    expect(forever).to_have_attribute("aria-pressed", "false")
+    expect(button).to_be_visible(timeout=LONG)
+    done = page.evaluate(count)
+    button.click(button="right")  # as in A1111
+    expect(forever).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Escape")
+    expect(button).to_be_visible(timeout=LONG)
+    assert page.evaluate(count) == done + 1
+
+
 def test_a_reload_in_the_middle_finds_the_job_again(open_page: OpenPage) -> None:
     page = open_page()
     write(page, prompt="a yellow square", steps=10, batch_count=100)

@@ -253,6 +253,32 @@ def test_a_text_without_parameters_replaces_the_prompts_only() -> None:
     assert to_request(parse("a cat"), base) == (base.replace(prompt="a cat", negative_prompt=""), [])
 
 
+ADDNET = (
+    "AddNet Enabled: True, AddNet Module 1: LoRA, AddNet Model 1: fine style(0123abcd4567), AddNet Weight A 1: 0.8"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "prompt"),
+    [
+        ("Hypernet: anime", "a cat\n<hypernet:anime:1.0>"),
+        ("Hypernet: anime, Hypernet strength: 0.4", "a cat\n<hypernet:anime:0.4>"),
+        (ADDNET, "a cat\n<lora:fine style:0.8>"),
+        (f"{ADDNET}, AddNet Weight B 1: 0.5", "a cat\n<lora:fine style:0.5:0.8>"),
+        (f"{ADDNET}, AddNet Module 2: LoRA, AddNet Model 2: b", "a cat\n<lora:fine style:0.8><lora:b:1.0>"),
+        ("AddNet Module 1: LoCon, AddNet Model 1: b, AddNet Module 2: LoRA, AddNet Model 2: None", "a cat"),
+    ],
+)
+def test_networks_of_old_texts_become_tags(line: str, prompt: str) -> None:
+    request, notices = _read(line)
+    assert (request.prompt, request.negative_prompt, notices) == (prompt, "dog", [])
+
+
+def test_a_network_whose_name_breaks_a_tag_is_told() -> None:
+    request, notices = _read('Hypernet: "a:b"')
+    assert (request.prompt, "cannot stand in a tag" in notices[0]) == ("a cat", True)
+
+
 @pytest.mark.parametrize(
     ("line", "sampler", "scheduler"),
     [

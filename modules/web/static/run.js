@@ -3,6 +3,7 @@
 
 import { address, get, post, Refused } from "./api.js";
 import { action, duration, make, one, say } from "./dom.js";
+import { Forever } from "./forever.js";
 
 const ENDED = new Set(["done", "failed", "interrupted", "cancelled"]);
 
@@ -22,6 +23,7 @@ export class Runner {
   #stream = null;
   #queueTimer = 0;
   #title = document.title;
+  #forever;
 
   /** `ended(state)` hears of a job's end; `refused(error)` may deal with a refusal itself (true: it did). */
   constructor({ form, output, panel, run, order = () => form.values(), mine = () => true, ended = () => {}, refused = () => false }) {
@@ -36,6 +38,7 @@ export class Runner {
     action("generate", run).addEventListener("click", () => this.generate());
     action("interrupt", run).addEventListener("click", () => this.interrupt());
     action("skip", run).addEventListener("click", () => this.skip());
+    this.#forever = new Forever(run, () => this.busy || this.generate());
     this.#state("idle");
   }
 
@@ -53,7 +56,7 @@ export class Runner {
     try {
       const jobs = [];
       for (const request of [await order()].flat()) jobs.push(await post("jobs", request));
-      if (this.busy) await this.interrupt();
+      if (this.busy) await this.#stop();
       this.#followAll(jobs);
     } catch (refused) {
       this.#refuse(refused);
@@ -63,6 +66,11 @@ export class Runner {
   }
 
   async interrupt() {
+    this.#forever.set(false);
+    await this.#stop();
+  }
+
+  async #stop() {
     if (!this.busy) return;
     const rest = this.#rest.splice(0);
     await Promise.all(rest.map(({ id }) => post(`jobs/${id}/cancel`).catch(() => {})));
@@ -178,6 +186,8 @@ export class Runner {
     this.#complain(state === "failed" ? message : "");
     document.title = this.#title;
     this.#ended(state);
+    if (state === "done" && this.#forever.on) this.generate();
+    else this.#forever.set(false);
   }
 
   // While it waits, the job's place and about how long.
@@ -224,6 +234,7 @@ export class Runner {
   }
 
   #refuse(refused) {
+    this.#forever.set(false);
     if (!(refused instanceof Refused)) throw refused;
     if (this.#refused(refused)) return;
     if (refused.field) this.#form.blame(refused.field);

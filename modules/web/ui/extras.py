@@ -15,7 +15,9 @@ _TILES = ("tile", "tile_overlap")
 
 def build() -> None:
     """Add the tab's content to the Blocks being built."""
-    workspace(_FORM, f"{source(_FORM)}{run_bar()}{_upscale()}<div class='sections'>{_tiles()}{_faces()}</div>")
+    workspace(
+        _FORM, f"{source(_FORM)}{run_bar(again=False)}{_upscale()}<div class='sections'>{_tiles()}{_faces()}</div>"
+    )
 
 
 def _upscale() -> str:

@@ -22,6 +22,7 @@ _ICONS: dict[str, str] = {
     "trash": '<path d="M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13"/>',
     "plus": '<path d="M12 5v14M5 12h14"/>',
     "pencil": '<path d="m5 19 1-4L16 5l3 3L9 18z"/>',
+    "forever": '<path d="M12 12c2-3 3-4 5-4a4 4 0 0 1 0 8c-2 0-3-1-5-4s-3-4-5-4a4 4 0 0 0 0 8c2 0 3-1 5-4z"/>',
     "play": '<path d="M8 5v14l11-7z"/>',
     "minus": '<path d="M5 12h14"/>',
     "enlarge": '<path d="M14 4h6v6M20 4l-7 7M10 20H4v-6M4 20l7-7"/>',

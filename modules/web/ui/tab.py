@@ -24,7 +24,12 @@ def workspace(form: str, inside: str) -> None:
             gr.HTML(output_panel(form), apply_default_css=False)
 
 
-def run_bar() -> str:
+def run_bar(*, again: bool = True) -> str:
+    """Generate and what stops it; `again`: with the switch that goes on for ever."""
+    forever = (
+        '<button type="button" class="second forever" data-action="forever" aria-pressed="false" '
+        f'aria-label="Generate forever" title="Generate forever, until Interrupt">{svg("forever")}</button>'
+    )
     return (
         '<div class="run" data-run data-state="idle">'
         '<p class="run-problem" data-run-problem role="alert" hidden></p>'
@@ -32,6 +37,7 @@ def run_bar() -> str:
         '<button type="button" class="primary" data-action="generate" title="Ctrl+Enter">Generate</button>'
         '<button type="button" class="stop" data-action="interrupt" title="Esc" hidden>Interrupt</button>'
         '<button type="button" class="second" data-action="skip" title="Alt+Enter" hidden>Skip</button>'
+        f"{forever if again else ''}"
         '</div><i class="run-line" data-run-line></i></div>'
     )
 
