@@ -87,13 +87,7 @@ class App:
         self.named = Named(self.networks, self.embeddings)
         self.inputs = InputPictures(places.state / "inputs")
         self.styles = StyleFile(places.data / "styles.csv")
-        self.datasets = Datasets(
-            places.data,
-            places.state,
-            self.named.tokenizer,
-            word_regex=settings.dataset_filename_word_regex,
-            join=settings.dataset_filename_join_string,
-        )
+        self.datasets = Datasets.of(places, settings, self.named.tokenizer)
         self.captions = CaptionDoor(self.datasets, places.models / "BLIP")
         runs = Runs(places.data, places.state)
         self._marks = RunMarks(runs, self.embeddings, self.networks)

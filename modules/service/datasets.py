@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from modules.catalog.cache import FileCache, Stamp
 from modules.catalog.datasets import tags
@@ -27,6 +27,7 @@ from modules.catalog.datasets.plan import planned
 from modules.catalog.datasets.templates import make_templates, read_templates
 from modules.prompts.chunks import Tokenizer, count_tokens
 from modules.schema.errors import BadRequest, NotFound, UnknownName, UserError
+from modules.schema.settings import Folders, Settings
 from modules.schema.training import TrainingRequest, TrainingSet
 from modules.service.dataset_folders import DatasetFolders, cannot_write
 from modules.service.dataset_uploads import Arrived, take_in
@@ -74,6 +75,12 @@ class Datasets:
         self._counted: dict[str, tuple[int, int | None]] = {}
         self._noted: dict[Path, tuple[Stamp, Notes]] = {}
         self._locks: dict[Path, threading.RLock] = defaultdict(threading.RLock)
+
+    @classmethod
+    def of(cls, places: Folders, settings: Settings, tokenizer: Callable[[], Tokenizer]) -> Self:
+        """Those of the program's folders."""
+        regex, join = settings.dataset_filename_word_regex, settings.dataset_filename_join_string
+        return cls(places.data, places.state, tokenizer, word_regex=regex, join=join)
 
     # Reading
 
