@@ -1,15 +1,13 @@
-"""The command line: `serve` (the page and the API), and jobs without a browser: `txt2img`, `img2img`, `extras`
-and `merge`.
+"""The command line: `serve` (the page and the API), and jobs without a browser: `txt2img`, `img2img`, `extras`,
+`merge` and `train`.
 
 A user's mistake is one sentence on stderr and exit code 2; results alone go to stdout.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import ipaddress
-import logging
 import math
 import os
 import re
@@ -18,7 +16,7 @@ import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from modules.bootstrap import NO_CALLS_HOME
 from modules.flags import (
@@ -42,14 +40,12 @@ from modules.schema.settings import Settings
 from modules.service.app import App
 from modules.service.inputs import pictures_at
 from modules.service.jobs import Job
+from modules.terminal import FAILED, INTERRUPTED, OWNER, REFUSED, ProgressBar, open_app, say, start_log, tell
+from modules.training_command import train
 
-COMMANDS = ("serve", "txt2img", "img2img", "merge", "extras")
+COMMANDS = ("serve", "txt2img", "img2img", "merge", "extras", "train")
 PICTURES = {"image": "picture", "inpaint": "mask", "hires": "picture"}
 """The fields of a request's parts that are pictures, and so files here."""
-OWNER = "command line"
-FAILED = 1
-REFUSED = 2
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str], program: Path) -> int:
@@ -57,41 +53,31 @@ def main(arguments: Sequence[str], program: Path) -> int:
     os.environ.update(NO_CALLS_HOME)
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     rest = list(arguments[1:] if command else arguments)
-    run = {"txt2img": _txt2img, "img2img": _img2img, "merge": _merge, "extras": _extras}.get(command, _serve)
+    others = {"txt2img": _txt2img, "img2img": _img2img, "merge": _merge, "extras": _extras, "train": train}
+    run = others.get(command, _serve)
     try:
         return run(rest, program)
     except UserError as error:
-        _say(str(error))
+        say(str(error))
         return REFUSED
     except KeyboardInterrupt:
-        _say("Stopped.")
+        say("Stopped.")
         return INTERRUPTED
-
-
-def _say(*sentences: str) -> None:
-    for sentence in sentences:
-        print(sentence, file=sys.stderr, flush=True)
-
-
-def _start_log(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    if level == "info":
-        logging.getLogger("uvicorn").setLevel("WARNING")  # its comings and goings mean nothing to an artist
 
 
 def _serve(arguments: list[str], program: Path) -> int:
     values, needless = translate(serve_flags().read(arguments))
     settings, notices = read_settings(values, program)
-    _start_log(settings.log_level)
-    _say(*needless, *notices, *_warnings(settings))
+    start_log(settings.log_level)
+    say(*needless, *notices, *_warnings(settings))
     app = App.start(settings, program)
     try:
-        _say(*app.notices)
+        say(*app.notices)
         from modules.web.server import serve  # while the engine process is starting already
 
         serve(app, settings, announce=lambda address: _announce(address, settings.autolaunch))
     except KeyboardInterrupt:
-        _say("Stopping.")
+        say("Stopping.")
     finally:
         app.close()
     return 0
@@ -129,7 +115,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _announce(address: str, open_browser: bool) -> None:
-    _say(f"The page is at {address} (Ctrl+C ends it).")
+    say(f"The page is at {address} (Ctrl+C ends it).")
     if open_browser:
         webbrowser.open(address)
 
@@ -150,7 +136,7 @@ def _draw(given: dict[str, Any], program: Path) -> int:
     asked = {name: given.pop(name) for name in (*knobs(GenerationRequest), "styles") if name in given}
     request = checked(GenerationRequest, asked | parts)
     names = None if output is None else OutputNames(Path(output), request.image_count)
-    with _app(given, program) as app:
+    with open_app(given, program) as app:
         for name, file in files.items():
             kept = app.inputs.add_file(Path(file))[0]
             request = request.replace(**{name: getattr(request, name).replace(**{PICTURES[name]: kept})})
@@ -186,11 +172,11 @@ def _merge(arguments: list[str], program: Path) -> int:
     asked.setdefault("method", _METHODS[len(names)])
     asked |= dict(zip(("checkpoint_a", "checkpoint_b", "checkpoint_c"), names, strict=False))
     request = checked(MergeRequest, asked)
-    with _app(given, program) as app:
+    with open_app(given, program) as app:
         job = app.submit(request, OWNER)
         code = _Watch(app, job, None, ProgressBar(sys.stderr)).run()
         if code == 0 and isinstance(job.request, MergeRequest):
-            print(app.folders.checkpoints[0] / f"{job.request.name}.safetensors", flush=True)
+            tell(app.folders.checkpoints[0] / f"{job.request.name}.safetensors")
         return code
 
 
@@ -202,7 +188,7 @@ def _extras(arguments: list[str], program: Path) -> int:
     files = [file for word in given.pop("pictures") for file in pictures_at(Path(word))]
     asked = {name: given.pop(name) for name in knobs(ExtrasRequest) if name in given}
     request = checked(ExtrasRequest, asked)
-    with _app(given, program) as app:
+    with open_app(given, program) as app:
         kept = [app.inputs.add_file(file) for file in files]
         request = request.replace(
             pictures=tuple(name for name, _ in kept),
@@ -210,21 +196,6 @@ def _extras(arguments: list[str], program: Path) -> int:
             names=tuple(file.name for file in files),
         )
         return _Watch(app, app.submit(request, OWNER), None, ProgressBar(sys.stderr)).run()
-
-
-@contextlib.contextmanager
-def _app(given: dict[str, Any], program: Path) -> Iterator[App]:
-    """The program without a page, with the settings of a command."""
-    values, needless = translate({"log_level": "warning", **given})
-    settings, notices = read_settings(values, program)
-    _start_log(settings.log_level)
-    _say(*needless, *notices)
-    app = App.start(settings.replace(previews=False), program)
-    try:
-        _say(*app.notices)
-        yield app
-    finally:
-        app.close()
 
 
 class OutputNames:
@@ -300,7 +271,7 @@ class _Watch:
         elif isinstance(event, ImageSaved):
             path = self._place(event)
             self._bar.clear()
-            print(path, flush=True)
+            tell(path)
 
     def _place(self, image: ImageSaved) -> Path:
         if self._names is None:
@@ -310,63 +281,9 @@ class _Watch:
     def _ended(self, event: Finished | Failed) -> int:
         self._bar.clear()
         if isinstance(event, Failed):
-            _say(event.message + (f" (log id {event.log_id})" if event.log_id else ""))
+            say(event.message + (f" (log id {event.log_id})" if event.log_id else ""))
             return FAILED
         return 0 if event.reason == "done" else INTERRUPTED
-
-
-class ProgressBar:
-    """One line that is drawn over and over in a terminal; a line every tenth where the stream is a file."""
-
-    WIDTH = 30
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._live = stream.isatty()
-        self._drawn = ""
-        self._begun = False
-
-    def progress(self, event: Progress) -> None:
-        self._begun = True
-        which = f", picture {event.image} of {event.images}" if event.images > 1 else ""
-        left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
-        text = f"step {event.step} of {event.steps}{which}{left}"
-        done = round(event.fraction * self.WIDTH)
-        if self._live:
-            self._draw(f"[{'#' * done}{'.' * (self.WIDTH - done)}] {text}")
-        else:
-            self._once(f"{int(event.fraction * 10) * 10} %", text)
-
-    def waiting(self, text: str) -> None:
-        """What the engine is doing, as long as there is no progress to show."""
-        if self._begun or not text:
-            return
-        if self._live:
-            self._draw(text)
-        else:
-            self._once(text, "")
-
-    def line(self, text: str) -> None:
-        """A sentence of its own."""
-        self.clear()
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
-
-    def clear(self) -> None:
-        if self._live and self._drawn:
-            self._draw("")
-            self._stream.write("\r")
-            self._stream.flush()
-
-    def _draw(self, text: str) -> None:
-        self._stream.write(f"\r{text.ljust(len(self._drawn))}")
-        self._stream.flush()
-        self._drawn = text
-
-    def _once(self, key: str, text: str) -> None:
-        if key != self._drawn:
-            self._drawn = key
-            self.line(f"{key} {text}".strip())
 
 
 if __name__ == "__main__":

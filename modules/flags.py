@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -22,8 +23,10 @@ from modules.schema.merge import MergeRequest
 from modules.schema.parts import PARTS
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Settings, folders
+from modules.schema.training import PRESETS, TrainingRequest
 
-ALIASES = {"negative_prompt": ("--negative",), "cfg_scale": ("--cfg",), "log_level": ("--loglevel",)}
+ALIASES = {"negative_prompt": ("--negative",), "cfg_scale": ("--cfg",), "log_level": ("--loglevel",),
+           "data_root": ("--data",)}  # fmt: skip
 NEEDLESS = {
     "--nowebui": "The page is served beside the API.",
     "--opt-sdp-attention": "This is the standard here; nothing to switch on.",
@@ -147,6 +150,25 @@ def merge_flags() -> Flags:
     )
     _add_knobs(parser, [knob for name, knob in knobs(MergeRequest).items() if not name.startswith("checkpoint_")])
     _add_settings(parser, [knob for knob in knobs(Settings).values() if knob.section == "folders"])
+    return parser
+
+
+def train_flags() -> Flags:
+    """What is learned from which pictures, one flag for every parameter, and those of the model and the previews."""
+    parser = _flags(
+        "python webui.py train",
+        "Train a word or a LoRA from a folder of pictures. Ctrl+C pauses; the same command goes on.",
+    )
+    parser.add_argument("--preset", choices=tuple(PRESETS), help="begin with the values of a preset")
+    parser.add_argument("--new", action="store_true", help="begin anew beside an unfinished run of that name")
+    own = knobs(TrainingRequest)
+    _add_knobs(parser, list(own.values()))
+    drawing = [knob for knob in knobs(GenerationRequest).values() if not knob.hidden]
+    model = [knob for knob in drawing if knob.section == "model" and knob.name not in own]
+    _add_knobs(parser, model, "preview")
+    previews = [replace(knob, prefix="preview_", section="previews") for knob in drawing if knob not in model]
+    _add_knobs(parser, previews, "preview")
+    _add_settings(parser, [knob for knob in knobs(Settings).values() if knob.section in ("folders", "engine")])
     return parser
 
 

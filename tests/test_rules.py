@@ -27,7 +27,7 @@ LATE_IMPORTS = {
 }
 
 # The only files that speak to a terminal.
-PRINTING = ("modules/bootstrap.py", "modules/cli.py", "benchmarks/")
+PRINTING = ("modules/bootstrap.py", "modules/terminal.py", "benchmarks/")
 
 UNSAFE = {"pickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 SAFE_NAMES = {"UnpicklingError", "PickleError"}

@@ -129,6 +129,10 @@ class Training:
         """A file of a run by its name; raises NotFound."""
         return files.run_file(self.runs.find(run_id), name)
 
+    def result(self, run_id: str) -> Path:
+        """The file that the run makes, or will make."""
+        return self._shelves.result(self.runs.request(self.runs.find(run_id)))
+
     def job(self, run_id: str) -> Job:
         """The run's newest job of this program; raises NotFound."""
         return self._jobs.get(self.runs.record(self.runs.find(run_id)).job)

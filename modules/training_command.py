@@ -1,0 +1,152 @@
+"""`python webui.py train`: a training with a progress bar; Ctrl+C pauses it, the same command goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modules.flags import checked, take_parts, train_flags
+from modules.schema.errors import BadRequest
+from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, Notice, TrainStep
+from modules.schema.knob import knobs
+from modules.schema.request import GenerationRequest
+from modules.schema.training import PRESETS, TrainingRequest
+from modules.service.app import App
+from modules.service.jobs import Job
+from modules.service.training.desk import Summary
+from modules.terminal import FAILED, INTERRUPTED, OWNER, ProgressBar, open_app, say, tell
+
+# What the same command may say differently of a run that it goes on with.
+_FREE = ("steps", "data_root", "name", "overwrite_old", "seed")
+_LONG = 3600.0
+
+
+def train(arguments: Sequence[str], program: Path) -> int:
+    """Train, or go on with the unfinished run of that name; prints the result's file. Returns the exit code."""
+    given = train_flags().read(arguments)
+    new, preset = given.pop("new", False), given.pop("preset", "")
+    preview = take_parts(given).get("preview", {})
+    asked = {name: given.pop(name) for name in knobs(TrainingRequest) if name in given}
+    if "data_root" in asked:
+        asked["data_root"] = _data_set(asked["data_root"])
+    with open_app(given, program, trains=True) as app:
+        request = _request(app, PRESETS.get(preset, {}) | asked, preview)
+        run = None if new else _unfinished(app, request)
+        job = app.submit(request, OWNER) if run is None else _again(app, run, asked)
+        return _Watch(app, job, ProgressBar(sys.stderr)).run()
+
+
+def _data_set(text: str) -> str:
+    """A folder here as its full path; else the name of a data set."""
+    folder = Path(text).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else text
+
+
+def _request(app: App, values: Mapping[str, Any], preview: Mapping[str, Any]) -> TrainingRequest:
+    """Without a size on the command line, the size that the checkpoint was made for."""
+    drawn = {**dict(TrainingRequest().preview), **preview}
+    sizes = {"width", "height"} & set(preview)
+    drawn = {name: value for name, value in drawn.items() if name not in ("width", "height") or sizes}
+    request = checked(TrainingRequest, dict(values))
+    if not {"training_width", "training_height"} & set(values):
+        name = drawn.get("checkpoint") or app.selected_checkpoint
+        native = app.checkpoints.find(name).native_size
+        if native is not None:
+            request = request.replace(training_width=native[0], training_height=native[1])
+    return request.replace(preview=checked(GenerationRequest, drawn, "--preview"))
+
+
+def _unfinished(app: App, request: TrainingRequest) -> Summary | None:
+    """The newest run of that name, if it has not come to the step that is asked for."""
+    for run in app.training.list():
+        if (run.name.casefold(), run.method) == (request.name.strip().casefold(), request.method):
+            return run if run.state != "done" or run.step < request.steps else None
+    return None
+
+
+def _again(app: App, run: Summary, asked: Mapping[str, Any]) -> Job:
+    """Go on with a run; raises BadRequest where the command asks for something else than it was begun with."""
+    begun = app.training.detail(run.run).request
+    flags = knobs(TrainingRequest)
+    for name, value in asked.items():
+        if name not in _FREE and getattr(begun, name) != value:
+            raise BadRequest(
+                f"The unfinished run {run.run} was begun with {flags[name].flag} {getattr(begun, name)}: leave that "
+                "as it is, or begin another run with --new and another --name.", name,
+            )  # fmt: skip
+    if run.job and run.state in ("waiting", "running"):
+        return app.training.job(run.run)
+    say(f"Going on with the run {run.run} at step {run.step}.")
+    return app.training.resume(run.run, OWNER, asked.get("steps"))
+
+
+class _Watch:
+    """Shows a training in the terminal until it ends."""
+
+    def __init__(self, app: App, job: Job, bar: ProgressBar) -> None:
+        assert isinstance(job.request, TrainingRequest)
+        self._app, self._job, self._bar, self._run = app, job, bar, job.request.run
+        self._last = 0
+
+    def run(self) -> int:
+        """Exit code of the command. Ctrl+C pauses; a second one stops at once, and the last saved state is kept."""
+        try:
+            return self._until_end()
+        except KeyboardInterrupt:
+            self._bar.line("Pausing; the same command goes on.")
+            self._app.training.pause(self._run)
+            return self._until_end()
+
+    def _until_end(self) -> int:
+        for event in self._events():
+            if isinstance(event, ENDINGS):
+                return self._ended(event)
+            self._show(event)
+        return FAILED
+
+    def _events(self) -> Iterator[Event]:
+        while True:
+            for number, event in self._app.follow(self._job.id, self._job.owner, self._last, timeout=0.5):
+                self._last = number
+                yield event
+            yield self._app.engine_status()
+
+    def _show(self, event: Event) -> None:
+        if isinstance(event, TrainStep):
+            self._bar.show(event.step / event.steps, step_text(event))
+        elif isinstance(event, EngineStatus):
+            self._bar.waiting(event.text)
+        elif isinstance(event, Notice):
+            self._bar.line(event.text)
+
+    def _ended(self, event: Finished | Failed) -> int:
+        self._bar.clear()
+        summary = self._app.training.summary(self._run)
+        if isinstance(event, Failed):
+            say(event.message + (f" (log id {event.log_id})" if event.log_id else ""))
+            return FAILED
+        if event.reason == "done":
+            tell(self._app.training.result(self._run))
+            return 0
+        where = f"at step {summary.step} of {summary.steps}"
+        say(f"The run {self._run} is {summary.state} {where}; the same command goes on.")
+        return INTERRUPTED
+
+
+def step_text(now: TrainStep) -> str:
+    """One line on where a training stands."""
+    if now.state == "preparing":
+        return "preparing the pictures"
+    facts = [f"step {now.step} of {now.steps}"]
+    if now.smooth is not None:
+        facts.append(f"loss {now.smooth:.4f}")
+    if now.evaluation is not None:
+        best = f" (best {now.best:.4f} at {now.best_step})" if now.best is not None else ""
+        facts.append(f"evaluation {now.evaluation:.4f}{best}")
+    if now.seconds_left is not None:
+        left = now.seconds_left
+        facts.append(f"{left / 3600:.1f} h left" if left > _LONG else f"{left / 60:.0f} min left" if left > 99 else
+                     f"{left:.0f} s left")  # fmt: skip
+    return ", ".join(facts)
