@@ -61,6 +61,12 @@ class Settings(Frozen):
     samples_filename_pattern: str = knob("", "File name pattern", "Empty is [seed].", section="saving")
     filenames_max_length: int = knob(128, "Longest file name", "In characters.", ge=16, le=240, step=1,
                                      section="saving")  # fmt: skip
+    samples_format: Literal["png", "jpeg", "webp"] = knob(
+        "png", "Picture format", "Format of saved pictures; PNG where a picture or its text is too large for it, "
+        "or a script goes on with it.", section="saving")  # fmt: skip
+    jpeg_quality: int = knob(80, "Quality", "Of JPEG and WebP.", ge=1, le=100, step=1, section="saving")
+    save_txt: bool = knob(False, "Save a text beside each picture", "The parameters in a .txt file of the same name.",
+                          section="saving")  # fmt: skip
     write_infotext: bool = knob(True, "Write parameters into pictures", "A1111's text and our exact JSON.",
                                 section="saving")  # fmt: skip
 

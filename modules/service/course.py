@@ -58,7 +58,8 @@ class Course:
             part = self._plan.part(index, self)
             self.first = first
             save = self.job.save and self._plan.saves_cells
-            self.part_job = replace(self.job, request=part.request, model=part.model, save=save)
+            lossless = self._plan.in_order or not self._plan.saves_cells
+            self.part_job = replace(self.job, request=part.request, model=part.model, save=save, lossless=lossless)
             return part
         return None
 

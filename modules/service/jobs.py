@@ -43,7 +43,8 @@ class Job:
     """One order: a resolved request of an owner. Times are seconds since the epoch.
 
     `name`: what the caller calls it (an API's task id), if anything. `save`: whether its pictures go to the outputs
-    folder. `position`: 0 while it runs, 1 for the next one, ...; None once it has ended.
+    folder; `lossless`: that more is made of them, so that they must not lose by their format. `position`: 0 while it
+    runs, 1 for the next one, ...; None once it has ended.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Job:
     message: str = ""
     name: str | None = None
     save: bool = True
+    lossless: bool = False
     attempts: int = 0
     images: list[ImageSaved] = field(default_factory=list)
     position: int | None = None

@@ -19,7 +19,7 @@ from modules.schema.infotext import write, write_json
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings
 from modules.service.naming import Naming, Place, folder_parts, sanitize
-from modules.service.picture_files import encode_png
+from modules.service.picture_files import ENDINGS, encode
 from modules.service.picture_text import PictureText, read_picture_text
 
 _NUMBER = re.compile(r"^(\d{1,9})(?=[-.])")
@@ -47,12 +47,27 @@ class Outputs:
         self._taken: dict[Path, set[int]] = {}
 
     def encode(
-        self, pixels: bytes, width: int, height: int, request: GenerationRequest, facts: Mapping[str, Any]
-    ) -> tuple[bytes, str]:
-        """(PNG file, infotext) of RGB `pixels`; the texts are in the file unless the settings say otherwise."""
+        self,
+        pixels: bytes,
+        width: int,
+        height: int,
+        request: GenerationRequest,
+        facts: Mapping[str, Any],
+        *,
+        lossless: bool = True,
+    ) -> tuple[bytes, str, str]:
+        """(file, its ending, infotext) of RGB `pixels`: PNG, or else the settings' format.
+
+        The texts are in the file unless the settings say otherwise.
+        """
         infotext = write(request, facts)
         texts = (infotext, write_json(request, facts)) if self._settings.write_infotext else ("", "")
-        return encode_png(pixels, width, height, *texts), infotext
+        wanted = "png" if lossless else self._settings.samples_format
+        quality = self._settings.jpeg_quality
+        data, format = encode(
+            pixels, width, height, format=wanted, infotext=texts[0], exact=texts[1], quality=quality
+        )
+        return data, ENDINGS[format], infotext
 
     def save(
         self,
@@ -64,8 +79,11 @@ class Outputs:
         *,
         kind: str = "txt2img-images",
         place: Place | None = None,
+        lossless: bool = False,
     ) -> SavedImage:
         """Write a picture as `KIND/FOLDERS/NUMBER-NAME.png` and return where; raises UserError where it cannot.
+
+        The settings choose the format, unless it must be `lossless`.
 
         Folders and name come from the patterns in the settings; the number is the largest there is, plus one.
         """
@@ -75,10 +93,14 @@ class Outputs:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with self._number(folder) as number:
-                data, infotext = self.encode(pixels, width, height, request, facts)
+                data, ending, infotext = self.encode(pixels, width, height, request, facts, lossless=lossless)
                 stem = naming.file_stem(self._pattern())
-                path = folder / (f"{number:05}-{stem}.png" if stem else f"{number:05}.png")
+                path = folder / (f"{number:05}-{stem}{ending}" if stem else f"{number:05}{ending}")
                 write_atomically(path, data)
+                if self._settings.save_txt:
+                    write_atomically(
+                        path.with_name(f"{path.name.removesuffix(ending)}.txt"), f"{infotext}\n".encode()
+                    )
         except OSError as error:
             raise _cannot_save(error, folder) from error
         return SavedImage(path.relative_to(self._root).as_posix(), path, infotext)

@@ -16,6 +16,8 @@ _LONGEST_SIDE = {"jpeg": 65535, "webp": 16383}
 # An EXIF block is one JPEG segment, whose length has 16 bits.
 _LONGEST_EXIF = 65_000
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
+EXACT_TAG = 0xEACF
+"""EXIF tag (of the range for private use) with our exact request, as UTF-8."""
 UNICODE_HEADER = b"UNICODE\0"
 
 ENDINGS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
@@ -40,16 +42,23 @@ def encode_png(
 
 
 def encode(
-    pixels: bytes, width: int, height: int, *, format: str = "png", infotext: str = "", quality: int = _JPEG_QUALITY
+    pixels: bytes,
+    width: int,
+    height: int,
+    *,
+    format: str = "png",
+    infotext: str = "",
+    exact: str = "",
+    quality: int = _JPEG_QUALITY,
 ) -> tuple[bytes, str]:
-    """(file bytes, format) with the text inside. JPEG and WebP keep it in EXIF.
+    """(file bytes, format) with the texts inside. JPEG and WebP keep them in EXIF.
 
     A picture or text that is too large for the wanted format comes back as "png", as in A1111. `format` is "png",
     "jpeg" or "webp"; `quality` 1 to 100.
     """
-    exif = _exif(infotext)
+    exif = _exif(infotext, exact)
     if format == "png" or max(width, height) > _LONGEST_SIDE[format] or len(exif) > _LONGEST_EXIF:
-        return encode_png(pixels, width, height, infotext), "png"
+        return encode_png(pixels, width, height, infotext, exact), "png"
     file = io.BytesIO()
     _image(pixels, width, height).save(file, format.upper(), quality=quality, exif=exif)
     return file.getvalue(), format
@@ -61,8 +70,10 @@ def _image(pixels: bytes, width: int, height: int) -> Image.Image:
     return Image.frombytes("RGB", (width, height), pixels)
 
 
-def _exif(infotext: str) -> bytes:
+def _exif(infotext: str, exact: str) -> bytes:
     exif = Image.Exif()
+    if exact:
+        exif[EXACT_TAG] = exact.encode()
     if infotext:
         exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = UNICODE_HEADER + infotext.encode("utf-16-be")
     return exif.tobytes()

@@ -14,7 +14,7 @@ from modules.schema.errors import BadRequest, UserError
 from modules.schema.infotext import read_json
 from modules.schema.json_object import parse_object
 from modules.schema.request import GenerationRequest
-from modules.service.picture_files import EXACT, PARAMETERS, UNICODE_HEADER
+from modules.service.picture_files import EXACT, EXACT_TAG, PARAMETERS, UNICODE_HEADER
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 # What decoders of damaged or hostile files raise.
@@ -61,7 +61,7 @@ def _read(image: Image.Image) -> PictureText:
     # PNG's text chunks are `str`s; other formats have none but their comments.
     items = {str(key): str(value) for key, value in image.info.items() if isinstance(value, str) and value}
     infotext = items.pop(PARAMETERS, "")
-    exact = items.pop(EXACT, None)
+    exact = items.pop(EXACT, None) or _exact_in_exif(image)
     infotext = (_user_comment(image) or _gif_comment(image) or infotext or _from_novelai(items, image)).strip()
     basics = (image.format or "", image.width, image.height)
     if exact is None:
@@ -71,6 +71,14 @@ def _read(image: Image.Image) -> PictureText:
     except BadRequest as error:
         return PictureText(infotext, None, *basics, items=items, notices=[str(error)])
     return PictureText(infotext, found.request, *basics, found.facts, items, found.notices)
+
+
+def _exact_in_exif(image: Image.Image) -> str | None:
+    try:
+        found = image.getexif().get(EXACT_TAG)
+    except _BROKEN:
+        return None
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else None
 
 
 def _gif_comment(image: Image.Image) -> str:

@@ -55,11 +55,12 @@ class Saver(Protocol):
         *,
         kind: str = ...,
         place: Place | None = ...,
+        lossless: bool = ...,
     ) -> SavedImage: ...
 
     def encode(
         self, pixels: bytes, width: int, height: int, request: GenerationRequest, facts: dict[str, Any]
-    ) -> tuple[bytes, str]: ...
+    ) -> tuple[bytes, str, str]: ...
 
     def save_file(self, data: bytes, infotext: str, *, kind: str, base: str = ..., stem: str = ...) -> SavedImage: ...
 
@@ -113,7 +114,7 @@ class Pictures:
         self._pool.shutdown(wait=True)
 
     def data(self, name: str) -> bytes:
-        """The PNG file of that address; raises NotFound."""
+        """The file of that address; raises NotFound."""
         with self._lock:
             if name in self._held:
                 return self._held[name]
@@ -191,7 +192,10 @@ class Pictures:
         try:
             place = _place(job, done.index)
             kind = IMG2IMG if request.image else TXT2IMG
-            saved = self._outputs.save(done.pixels, done.width, done.height, request, facts, kind=kind, place=place)
+            size = (done.width, done.height)
+            saved = self._outputs.save(
+                done.pixels, *size, request, facts, kind=kind, place=place, lossless=job.lossless
+            )
         except (OSError, UserError) as error:
             log.warning("picture %d of job %s could not be saved: %s", done.index, job.id, error)
             kept = self._keep(job, done, request, facts)
@@ -207,11 +211,12 @@ class Pictures:
         """Keep a picture outside the outputs folder: below the cache folder, else in memory."""
         kind = f"{TEMPORARY}/{job.id}"
         try:
-            saved = self._temporary.save(done.pixels, done.width, done.height, request, facts, kind=kind)
+            size = (done.width, done.height)
+            saved = self._temporary.save(done.pixels, *size, request, facts, kind=kind, lossless=job.lossless)
         except (OSError, UserError) as error:
             log.warning("picture %d of job %s is kept in memory: %s", done.index, job.id, error)
             name = f"{kind}/{done.index}.png"
-            data, infotext = self._temporary.encode(done.pixels, done.width, done.height, request, facts)
+            data, _, infotext = self._temporary.encode(done.pixels, done.width, done.height, request, facts)
             self._hold(name, data)
             return [self._saved(job, done, name, None, infotext)]
         return [self._saved(job, done, saved.name, saved.path, saved.infotext)]

@@ -74,7 +74,8 @@ def test_a_picture_without_text(tmp_path: Path) -> None:
 
 def test_encode_is_what_save_writes(tmp_path: Path) -> None:
     outputs = _outputs(tmp_path)
-    data, infotext = outputs.encode(PIXELS, *SIZE, REQUEST, FACTS)
+    data, ending, infotext = outputs.encode(PIXELS, *SIZE, REQUEST, FACTS)
+    assert ending == ".png"
     saved = _save(outputs)
     assert (saved.path.read_bytes(), saved.infotext) == (data, infotext)
 
@@ -197,6 +198,31 @@ def test_formats_keep_the_text(format: str, pillow: str, text: str) -> None:
     data, used = encode(PIXELS, *SIZE, format=format, infotext=text)
     read = read_picture_text(data)
     assert (used, read.infotext, read.format, read.width) == (format, text, pillow, 4)
+
+
+@pytest.mark.parametrize(("format", "ending"), [("jpeg", ".jpg"), ("webp", ".webp")])
+def test_the_settings_choose_the_format(tmp_path: Path, format: str, ending: str) -> None:
+    """And the exact request is in every one."""
+    outputs = _outputs(tmp_path, samples_format=format, jpeg_quality=90, save_txt=True)
+    saved = _save(outputs)
+    assert saved.path.name == f"00000-5{ending}"
+    read = outputs.read(saved.path)
+    assert (read.request, read.facts, read.infotext) == (REQUEST, FACTS, saved.infotext)
+    assert saved.path.with_suffix(".txt").read_text(encoding="utf-8") == f"{saved.infotext}\n"
+    assert outputs.path(saved.name) == saved.path
+    lossless = _save(outputs, lossless=True)
+    assert lossless.path.name == "00001-5.png"
+    with Image.open(lossless.path) as image:
+        assert image.tobytes() == PIXELS
+
+
+def test_better_quality_is_larger(tmp_path: Path) -> None:
+    sizes = []
+    noise = os.urandom(64 * 64 * 3)
+    for quality in (30, 95):
+        outputs = _outputs(tmp_path, samples_format="jpeg", jpeg_quality=quality)
+        sizes.append(outputs.save(noise, 64, 64, REQUEST, FACTS).path.stat().st_size)
+    assert sizes[0] < sizes[1] / 2
 
 
 def test_what_a_format_cannot_hold_becomes_png() -> None:

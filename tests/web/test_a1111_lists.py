@@ -95,7 +95,7 @@ def test_options_fill_what_a_request_leaves_open(client: TestClient, app: App) -
         ({"CLIP_stop_at_last_layers": 0}, 422),
         ({"send_seed": 1}, 422),
         ({"sd_vae": "nonsense"}, 422),
-        ({"samples_format": "jpg"}, 422),
+        ({"samples_format": "jpeg"}, 500),
     ],
 )
 def test_wrong_options_change_nothing(client: TestClient, change: dict[str, Any], status: int) -> None:

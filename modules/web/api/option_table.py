@@ -52,6 +52,9 @@ SETTING_OPTIONS: dict[str, str] = {
     "save_to_dirs": "save_to_dirs",
     "directories_filename_pattern": "directories_filename_pattern",
     "samples_filename_pattern": "samples_filename_pattern",
+    "samples_format": "samples_format",
+    "jpeg_quality": "jpeg_quality",
+    "save_txt": "save_txt",
     "enable_pnginfo": "write_infotext",
     "live_previews_enable": "previews",
     "sd_checkpoints_limit": "checkpoints_in_ram",
@@ -86,9 +89,7 @@ STORED_OPTIONS: dict[str, Any] = {
 """Options of requests' parts, of the API itself and of the page, kept in the options file, with their defaults."""
 
 FIXED_OPTIONS: dict[str, Any] = {
-    "samples_format": "png",
     "grid_save": False,
-    "save_txt": False,
     "upcast_attn": False,
     "token_merging_ratio": 0.0,
     "token_merging_ratio_img2img": 0.0,

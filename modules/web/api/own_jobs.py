@@ -18,6 +18,7 @@ from modules.schema.orders import KINDS, kind_of
 from modules.service.app import App
 from modules.service.jobs import Job
 from modules.web import follow
+from modules.web.api.pictures import MEDIA_TYPES, media_type
 from modules.web.api.pnginfo import decode_picture
 from modules.web.api.progress import data_uri
 from modules.web.deps import Owner, TheApp, read_json
@@ -160,13 +161,15 @@ async def _messages(numbered: AsyncIterator[follow.Numbered | None]) -> AsyncIte
 @router.get("/jobs/{job_id}/images/{index}")
 def job_image(job_id: str, index: int, app: TheApp, owner: Owner) -> Response:
     """Picture `index` (from 0) of a job, also when it could not be written to the disk."""
-    return Response(app.image_bytes(job_id, index, owner), media_type="image/png", headers=_PICTURE_HEADERS)
+    data = app.image_bytes(job_id, index, owner)
+    return Response(data, media_type=media_type(data), headers=_PICTURE_HEADERS)
 
 
 @router.get("/images/{name:path}")
 def image(name: str, app: TheApp, owner: Owner) -> FileResponse:
     """The caller's own picture by its address (`name` of an image)."""
-    return FileResponse(app.image_path(name, owner), media_type="image/png", headers=_PICTURE_HEADERS)
+    path = app.image_path(name, owner)
+    return FileResponse(path, media_type=MEDIA_TYPES.get(path.suffix, "image/png"), headers=_PICTURE_HEADERS)
 
 
 @router.get("/queue")

@@ -12,6 +12,14 @@ from modules.service.picture_text import read_picture_text
 from modules.service.prompts import without_styles
 
 MOST_PICTURE_BYTES = 100 << 20
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
+
+
+def media_type(data: bytes) -> str:
+    """Of a saved picture, by its first bytes."""
+    if data.startswith(b"\xff\xd8"):
+        return MEDIA_TYPES[".jpg"]
+    return MEDIA_TYPES[".webp"] if data[8:12] == b"WEBP" else "image/png"
 
 
 def read_picture(data: bytes, styles: StyleFile) -> dict[str, Any]:

@@ -136,3 +136,16 @@ def test_sd_upscale_as_a_job(app: App) -> None:
     assert images[-1].name.startswith("img2img-images/")
     assert "SD upscale overlap: 0, SD upscale upscaler: Nearest" in images[-1].infotext
     assert all(image.name.startswith("temporary/") for image in images[:-1])
+
+
+def test_a_script_goes_on_with_pictures_that_lost_nothing(tmp_path: Path) -> None:
+    """Whatever the format of saved pictures is: it must not change what is drawn."""
+    app = make_app(tmp_path, samples_format="jpeg")
+    try:
+        assert {image.name.rpartition(".")[2] for image in _run(app, "loopback", loops=2)} == {"png"}
+        job = app.submit(request("a"), ANN)
+        (saved,) = [event for event in to_end(app, job.id) if isinstance(event, ImageSaved)]
+        assert saved.name.endswith(".jpg")
+        assert app.image_bytes(job.id, 0, ANN).startswith(b"\xff\xd8")
+    finally:
+        app.close()
