@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,7 +73,7 @@ class Datasets:
         self._words = word_regex, join
         self._counted: dict[str, tuple[int, int | None]] = {}
         self._noted: dict[Path, tuple[Stamp, Notes]] = {}
-        self._locks: dict[Path, threading.RLock] = defaultdict(threading.RLock)
+        self._locks: dict[Path, threading.RLock] = {}
 
     @classmethod
     def of(cls, places: Folders, settings: Settings, tokenizer: Callable[[], Tokenizer]) -> Self:
@@ -146,7 +145,7 @@ class Datasets:
     def add_pictures(self, name: str, files: Iterable[tuple[str, BinaryIO]]) -> Arrived:
         """Put (name, file) pairs into a data set: pictures, masks, captions, zips of them. Raises UserError."""
         folder = self.folders.folder(name)
-        with self._locks[folder]:
+        with self._locked(folder):
             try:
                 arrived = take_in(folder, files)
             except OSError as error:
@@ -195,7 +194,7 @@ class Datasets:
     def undo(self, name: str) -> str:
         """Take the newest change back; returns what it was. Raises BadRequest when there is none."""
         folder = self.folders.folder(name)
-        with self._locks[folder]:
+        with self._locked(folder):
             notes = self._notes(folder)
             if not notes.undo:
                 raise BadRequest("There is nothing to undo in this data set.")
@@ -223,7 +222,7 @@ class Datasets:
         """Note the way back from what an engine is going to write: captions of these files. Raises UserError."""
         folder = self.folders.folder(name)
         kept = {file: read_text(caption_file(folder / file)) for file in files}
-        with self._locks[folder]:
+        with self._locked(folder):
             self._keep(folder, self._notes(folder).with_undo(Undo(sentence, kept)))
 
     def _write(
@@ -232,7 +231,7 @@ class Datasets:
         folder = self.folders.folder(name)
         if captions and not os.access(folder, os.W_OK):
             raise cannot_write(folder, OSError(errno.EACCES, os.strerror(errno.EACCES)))
-        with self._locks[folder]:
+        with self._locked(folder):
             known = self._notes(folder)
             before = Undo(
                 sentence,
@@ -263,6 +262,9 @@ class Datasets:
         except re.error as error:
             raise BadRequest(f"The setting dataset_filename_word_regex is no regular expression ({error}).") from None
 
+    def _locked(self, folder: Path) -> threading.RLock:
+        return self._locks.setdefault(folder, threading.RLock())
+
     def _differs(self, picture: DataPicture, caption: str) -> bool:
         return picture.source != "txt" or picture.caption != caption
 
@@ -288,8 +290,11 @@ class Datasets:
         return known[1]
 
     def _keep(self, folder: Path, notes: Notes) -> None:
+        path = self._notes_file(folder)
         try:
-            write_notes(self._notes_file(folder), notes)
+            write_notes(path, notes)
+            # Two writes may have one time.
+            self._noted[path] = Stamp.of(path.stat()), notes
         except OSError as error:
             raise cannot_write(folder, error) from None
 

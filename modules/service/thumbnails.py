@@ -22,6 +22,7 @@ class Thumbnails:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._pruned = False
 
     def get(self, picture: DataPicture, size: int) -> bytes:
         """A JPEG of the upright picture of at most `size` pixels a side. Raises UserError."""
@@ -31,6 +32,9 @@ class Thumbnails:
             data = path.read_bytes()
             os.utime(path)
             return data
+        if not self._pruned:
+            self._pruned = True
+            self._prune()
         image = flat(open_upright(picture.path, draft=size))
         image.thumbnail((size, size))
         file = io.BytesIO()
@@ -40,7 +44,7 @@ class Thumbnails:
             write_whole(path, file.getvalue())
         return file.getvalue()
 
-    def prune(self) -> None:
+    def _prune(self) -> None:
         """Remove those that nobody has asked for in a month."""
         limit = time.time() - _KEPT_DAYS * 86400
         with contextlib.suppress(OSError):

@@ -194,6 +194,19 @@ def test_focus(sets: Datasets, folder: Path) -> None:
     assert sets.open("own").pictures[1].note.focus is None
 
 
+def test_thumbnails_follow_their_pictures_and_go_after_a_month(sets: Datasets, folder: Path, tmp_path: Path) -> None:
+    fox = ids(sets.open("own"))["a fox.png"]
+    first = sets.thumbnail("own", fox, 32)
+    assert first == sets.thumbnail("own", fox, 32)
+    save(folder, "a fox.png", noise(7, (50, 50)))
+    assert sets.thumbnail("own", fox, 32) != first
+    kept = sorted((tmp_path / "cache" / "thumbnails").iterdir())
+    assert len(kept) == 2
+    os.utime(kept[0], (0, 0))
+    Datasets(tmp_path, tmp_path / "cache", load_tokenizer).thumbnail("own", fox, 16)
+    assert kept[0] not in (tmp_path / "cache" / "thumbnails").iterdir()
+
+
 @pytest.mark.parametrize(
     ("action", "field"), [("add", "text"), ("prepend", "text"), ("remove", "find"), ("replace", "find")]
 )

@@ -25,6 +25,7 @@ BROKEN = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, Ove
 _ORIENTATION = 0x0112
 _LOOK = 16
 _OPAQUE = 255
+_DEEPEST = 65535
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def facts_of(data: bytes) -> PictureFacts:
                 return PictureFacts(sha256=digest, problem=f"{image.width}x{image.height} pixels are too many")
             turned = image.getexif().get(_ORIENTATION, 1) not in (0, 1)
             alpha = _is_transparent(image)
-            upright = ImageOps.exif_transpose(image)
+            upright = upright_picture(image)
             return PictureFacts(upright.width, upright.height, turned, alpha, digest, _look(upright))
     except Image.UnidentifiedImageError:
         problem = "it is not a picture of a known kind"
@@ -88,6 +89,19 @@ def looks_of(facts: list[PictureFacts]) -> NDArray[np.float32]:
         .reshape(len(facts), _LOOK * _LOOK)
         .astype(np.float32)
     )
+
+
+def upright_picture(image: Image.Image) -> Image.Image:
+    """The picture turned as its camera says, in 8 bits a channel: scans may have 16, and TIFF numbers up to 1."""
+    upright = ImageOps.exif_transpose(image)
+    if not upright.mode.startswith(("I", "F")):
+        return upright
+    values = np.asarray(upright, np.float32)
+    if upright.mode.startswith("I;16") or values.max() > _OPAQUE:
+        values = values * (_OPAQUE / _DEEPEST)
+    elif upright.mode == "F" and values.max() <= 1:
+        values = values * _OPAQUE
+    return Image.fromarray(np.nan_to_num(values).clip(0, _OPAQUE).astype(np.uint8))
 
 
 def _is_transparent(image: Image.Image) -> bool:

@@ -21,7 +21,7 @@ from modules.schema.errors import BadRequest
 
 MASK = "-mask"
 _DIGITS = re.compile(r"([0-9]+)")
-_CACHE_KIND = "picture-1"
+_CACHE_KIND = "picture-2"
 _MOST_BYTES = 512 << 20
 _READERS = 4
 _STORED_AT_ONCE = 100

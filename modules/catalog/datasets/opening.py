@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageOps
 
-from modules.catalog.datasets.facts import BROKEN, FORMATS, MOST_PIXELS
+from modules.catalog.datasets.facts import BROKEN, FORMATS, MOST_PIXELS, upright_picture
 from modules.catalog.datasets.notes import Box
 from modules.schema.errors import UserError
 from modules.schema.training import TrainingPicture
@@ -25,7 +25,7 @@ def open_upright(path: Path, *, draft: int = 0) -> Image.Image:
                 raise UserError(f"{path.name} has too many pixels ({image.width}x{image.height}): make it smaller.")
             if draft:
                 image.draft("RGB", (draft, draft))
-            upright = ImageOps.exif_transpose(image)
+            upright = upright_picture(image)
             transparent = "A" in upright.getbands() or "transparency" in upright.info
             return upright.convert("RGBA" if transparent else "RGB")
     except FileNotFoundError:

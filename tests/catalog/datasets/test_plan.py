@@ -145,3 +145,28 @@ def test_the_focal_point_is_where_something_is(left: int, upper: int) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (300, 2), (64, 64), (2000, 10)])
 def test_a_plain_picture_has_its_focus_in_the_middle(size: tuple[int, int]) -> None:
     assert focal_point(Image.new("RGB", size, "white")) == (0.5, 0.5)
+
+
+DEEP = np.linspace(0, 65535, 64 * 64).reshape(64, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("grey.png", Image.fromarray(DEEP.astype(np.uint16))),
+        ("grey.tif", Image.fromarray(DEEP.astype(np.int32))),
+        ("float.tif", Image.fromarray((DEEP / 65535).astype(np.float32))),
+        ("cmyk.jpg", Image.fromarray((DEEP / 257).astype(np.uint8)).convert("CMYK")),
+        ("two.png", Image.fromarray((DEEP / 257).astype(np.uint8)).convert("1")),
+        ("palette.gif", Image.fromarray((DEEP / 257).astype(np.uint8)).convert("P")),
+        ("alpha.png", Image.fromarray((DEEP / 257).astype(np.uint8)).convert("LA")),
+        ("new.avif", Image.fromarray((DEEP / 257).astype(np.uint8)).convert("RGB")),
+    ],
+)
+def test_every_kind_of_pixel_is_read_as_it_looks(tmp_path: Path, name: str, image: Image.Image) -> None:
+    save(tmp_path / "set", name, image)
+    (one,) = planned(read(tmp_path / "set"), request())
+    pixels = np.asarray(fitted(one), np.float32)
+    assert pixels.shape == (64, 64, 3)
+    assert np.abs(pixels[:8].mean() - 16) < 8
+    assert np.abs(pixels[-8:].mean() - 239) < 8

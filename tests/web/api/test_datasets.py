@@ -14,6 +14,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from modules.service.app import App
+from modules.web.api import datasets as api
 from tests.service.helpers import ROOT
 
 SAMPLES = ROOT / "docs" / "samples" / "uncle_hermann"
@@ -189,3 +190,32 @@ def test_templates(client: TestClient, app: App) -> None:
 def test_another_site_may_not_change_anything(client: TestClient) -> None:
     headers = {"origin": "http://evil.example"}
     assert client.post("/api/v1/datasets", json={"name": "x"}, headers=headers).status_code == 403
+
+
+def test_an_endless_upload_is_ended(
+    data_set: dict[str, Any], client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "MOST_BYTES", 100_000)
+
+    def body() -> Iterator[bytes]:
+
+        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        for _ in range(1000):
+            yield b"\0" * 1000
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = client.post(f"{ADDRESS}/pictures", content=body(), headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (413, "TooLarge")
+
+
+def test_with_a_captioning_model_there_is_a_job(data_set: dict[str, Any], client: TestClient, app: App) -> None:
+    folder = app.folders.models / "BLIP"
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (folder / name).write_text('{"model_type": "blip"}')
+    body = {"ids": list(ids(data_set).values()), "existing": "Keep"}
+    answer = client.post(f"{ADDRESS}/captioner", json=body)
+    shutil.rmtree(folder)
+    assert answer.status_code == 201
+    assert answer.json()["request"]["kind"] == "caption"
+    assert client.post(f"{ADDRESS}/undo").json()["undone"] == "Automatic captions (2)"
