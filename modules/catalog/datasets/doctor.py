@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from modules.catalog.datasets import fitting
-from modules.catalog.datasets.facts import alike, looks_of
+from modules.catalog.datasets.facts import Looks
 from modules.catalog.datasets.folder import DataPicture
 
 LONG_SIDES = 2.0
@@ -84,20 +85,27 @@ def _duplicates(pictures: list[DataPicture]) -> Iterator[Finding]:
 def duplicates(pictures: list[DataPicture]) -> list[list[DataPicture]]:
     """Groups of pictures that look the same."""
     looked = [picture for picture in pictures if picture.facts.look][:_MOST_COMPARED]
-    if len(looked) < 2:
-        return []
-    looks = looks_of([picture.facts for picture in looked])
-    groups: list[list[DataPicture]] = []
+    groups = _same_looks(tuple((picture.facts.look, picture.size) for picture in looked))
+    return [[looked[index] for index in group] for group in groups]
+
+
+@functools.lru_cache(maxsize=4)
+def _same_looks(pictures: tuple[tuple[str, tuple[int, int]], ...]) -> tuple[tuple[int, ...], ...]:
+    """Groups of the indices of (look, size) that are the same; kept, as a page asks for it after every change."""
+    if len(pictures) < 2:
+        return ()
+    looks = Looks([look for look, _ in pictures])
+    groups: list[tuple[int, ...]] = []
     grouped: set[int] = set()
-    for first, picture in enumerate(looked):
+    for first, (_, size) in enumerate(pictures):
         if first in grouped:
             continue
-        near = [int(i) for i in (alike(looks[first:], 0) <= _ALIKE).nonzero()[0] + first if int(i) not in grouped]
-        same = [i for i in near if fitting.shape_error(picture.size, looked[i].size) <= _SAME_SHAPE]
+        near = [index for index in looks.near(first, _ALIKE) if index not in grouped]
+        same = [index for index in near if fitting.shape_error(size, pictures[index][1]) <= _SAME_SHAPE]
         if len(same) > 1:
             grouped.update(same)
-            groups.append([looked[i] for i in same])
-    return groups
+            groups.append(tuple(same))
+    return tuple(groups)
 
 
 def _empty(pictures: list[DataPicture]) -> Iterator[Finding]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
@@ -24,6 +24,7 @@ BROKEN = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, Ove
 
 _ORIENTATION = 0x0112
 _LOOK = 16
+_COARSE = 4
 _OPAQUE = 255
 _DEEPEST = 65535
 
@@ -77,18 +78,22 @@ def facts_of(data: bytes) -> PictureFacts:
     return PictureFacts(sha256=digest, problem=problem)
 
 
-def alike(looks: NDArray[np.float32], one: int) -> NDArray[np.float32]:
-    """Mean differences (0 to 255) of picture `one` to all; `looks` is [pictures, 256] from `looks_of`."""
-    return np.abs(looks - looks[one]).mean(axis=1)
+class Looks:
+    """Finds pictures that look the same among many, by the `look` of each."""
 
+    def __init__(self, looks: Sequence[str]) -> None:
+        shades = np.frombuffer(bytes.fromhex("".join(looks)), np.uint8)
+        self._fine = shades.reshape(len(looks), _LOOK * _LOOK).astype(np.float32)
+        blocks = self._fine.reshape(len(looks), _COARSE, _LOOK // _COARSE, _COARSE, _LOOK // _COARSE)
+        self._coarse = blocks.mean(axis=(2, 4)).reshape(len(looks), _COARSE * _COARSE)
 
-def looks_of(facts: list[PictureFacts]) -> NDArray[np.float32]:
-    """[pictures, 256] shades of the pictures' looks."""
-    return (
-        np.frombuffer(bytes.fromhex("".join(one.look for one in facts)), np.uint8)
-        .reshape(len(facts), _LOOK * _LOOK)
-        .astype(np.float32)
-    )
+    def near(self, one: int, most: float) -> list[int]:
+        """Indices from `one` on whose mean difference to it (0 to 255) is at most `most`, itself first."""
+        # Means of blocks never differ by more than what they are the means of.
+        roughly = np.abs(self._coarse[one:] - self._coarse[one]).mean(axis=1) <= most
+        found = roughly.nonzero()[0] + one
+        exactly = np.abs(self._fine[found] - self._fine[one]).mean(axis=1) <= most
+        return [int(index) for index in found[exactly]]
 
 
 def upright_picture(image: Image.Image) -> Image.Image:
