@@ -84,6 +84,20 @@ def test_two_replicas_share_the_weights(tmp_path: Path) -> None:
     assert watch.rows[-1]["loss"] < watch.rows[0]["loss"]
 
 
+class Mortal(Line):
+    """One that dies in the second process."""
+
+    def loss(self, step: int, fraction: float, rank: int, replicas: int) -> tuple[Tensor, Mapping[str, float]]:
+        if rank == 1:
+            raise RuntimeError("no more")
+        return super().loss(step, fraction, rank, replicas)
+
+
+def test_a_process_that_dies_ends_the_run_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="One of the training's processes has ended"):
+        train(Mortal, _plan(replicas=2), tmp_path / "s.safetensors", Watch())
+
+
 def test_state_round_trip_and_damage(tmp_path: Path) -> None:
     path = tmp_path / "s.safetensors"
     save_state(path, State({"a": torch.arange(3.0)}, {"step": 4}))

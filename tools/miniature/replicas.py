@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import BrokenBarrierError
 from typing import Any, Protocol
@@ -115,13 +118,31 @@ def train(make: Callable[[], Task], plan: Plan, file: Path, watcher: Watcher) ->
     ]
     for process in others:
         process.start()
+    _watch(others, sync)
     try:
         return _First(task, plan, flat, sync, file, watcher, facts).run()
+    except BrokenBarrierError:
+        raise RuntimeError("One of the training's processes has ended; what it said is above.") from None
     finally:
         for process in others:
             process.join(10)
             if process.is_alive():
                 process.kill()
+
+
+def _watch(others: Sequence[BaseProcess], sync: _Sync) -> None:
+    """Have the wait of this process end when another one dies, which it would otherwise be told in half an hour."""
+
+    def watch() -> None:
+        ended = wait([process.sentinel for process in others])
+        for process in others:
+            if process.sentinel in ended:
+                process.join()
+        if any(process.exitcode for process in others):
+            sync.barrier.abort()
+
+    if others:
+        threading.Thread(target=watch, name="watch", daemon=True).start()
 
 
 def _resume(flat: Flat, file: Path, plan: Plan) -> dict[str, Any]:
