@@ -12,29 +12,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
 
-from modules.catalog.checkpoints import CheckpointCatalog
-from modules.catalog.embeddings import EmbeddingCatalog
-from modules.catalog.networks import NetworkCatalog
-from modules.catalog.styles import StyleFile
-from modules.catalog.upscalers import UpscalerCatalog
-from modules.catalog.vae import VaeCatalog
-from modules.prompts.chunks import TokenCount
-from modules.prompts.prompt import count_prompt
 from modules.schema.engine import ModelRef
 from modules.schema.errors import NotFound, SetupError, UserError
 from modules.schema.events import EngineStatus, Event, Finished, Preview, Progress
 from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
-from modules.service.captioning import CaptionDoor
-from modules.service.datasets import Datasets
 from modules.service.dispatcher import Dispatcher
 from modules.service.estimates import Estimates, QueueItem
 from modules.service.facts import CatalogFacts
-from modules.service.inputs import InputPictures
 from modules.service.jobs import DatabaseError, Job, Jobs
+from modules.service.library import Library
 from modules.service.merging import MergeFinder
-from modules.service.named import Named
 from modules.service.outputs import Outputs
 from modules.service.pictures import Pictures
 from modules.service.planner import Planner, door_notices
@@ -56,7 +45,7 @@ _MOST_TEMPORARY = 200
 _PRUNE_SECONDS = 60.0
 
 
-class App:
+class App(Library):
     """Catalogs, queue, engine and outputs of one data folder.
 
     `notices`: sentences about the start that the user should read. `command`: the engine's command line.
@@ -66,29 +55,8 @@ class App:
     def __init__(
         self, settings: Settings, places: Folders, command: list[str], program: Path, *, trains: bool = True
     ) -> None:
-        self.settings = settings
-        self.folders = places
+        super().__init__(settings, places)
         self.notices: list[str] = []
-        for folder in (
-            places.checkpoints[0],
-            places.vae[0],
-            places.embeddings,
-            places.loras[0],
-            places.outputs,
-            places.state,
-        ):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
-        self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
-        self.upscalers = UpscalerCatalog(places.models)
-        self.embeddings = EmbeddingCatalog((places.embeddings,), places.state / "embeddings.sqlite")
-        folders = {"lora": places.loras, "hypernet": places.hypernetworks}
-        self.networks = NetworkCatalog(folders, places.state / "networks.sqlite")
-        self.named = Named(self.networks, self.embeddings)
-        self.inputs = InputPictures(places.state / "inputs")
-        self.styles = StyleFile(places.data / "styles.csv")
-        self.datasets = Datasets.of(places, settings, self.named.tokenizer)
-        self.captions = CaptionDoor(self.datasets, places.models / "BLIP")
         runs = Runs(places.data, places.state)
         self._marks = RunMarks(runs, self.embeddings, self.networks)
         self._marks.show_all()
@@ -117,28 +85,7 @@ class App:
         )
         self.words = Words(shelves, self.checkpoints, self.named.encode, lambda: self._selected)
         self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs, self._door, self.captions)
-        self._dispatcher = Dispatcher(
-            self._jobs,
-            self._streams,
-            self._pictures,
-            self._estimates,
-            planner=self._planner,
-            inputs=self.inputs.folder,
-            merged=self._refresh_checkpoints,
-            make_worker=lambda on_event, on_death: Worker(
-                command,
-                folder=program,
-                log_file=places.state / f"{self._jobs.slot.replace('jobs', 'engine')}.log",
-                on_event=on_event,
-                on_death=on_death,
-            ),
-            preload=self._selected_model,
-            previews_per_second=settings.previews_per_second if settings.previews else 0.0,
-            retry_lost=settings.retry_lost_jobs,
-            marks=self._marks,
-            trains=trains,
-            resumes=settings.resume_training,
-        )
+        self._dispatcher = self._make_dispatcher(command, program, trains=trains)
         self.training = Training(
             runs,
             states,
@@ -314,34 +261,6 @@ class App:
         if model is not None:
             self._dispatcher.select(model)
 
-    def refresh(self) -> None:
-        """Look for new and removed model files."""
-        self.checkpoints.refresh()
-        self.vaes.refresh()
-        self.upscalers.refresh()
-        self.embeddings.refresh()
-        self.networks.refresh()
-
-    def count_tokens(
-        self,
-        text: str,
-        *,
-        negative: bool = False,
-        steps: int = 20,
-        emphasis: str = "Original",
-        comma_backtrack: int = 20,
-    ) -> TokenCount:
-        """Tokens of a prompt (its longest text over so many steps), the room in its chunks, where chunks begin."""
-        return count_prompt(
-            text,
-            self.named.tokenizer(),
-            negative=negative,
-            steps=steps,
-            emphasis=emphasis,
-            comma_backtrack=comma_backtrack,
-            embeddings=self.named.words() if self.embeddings.vectors else None,
-        )
-
     # Inside
 
     def _resolve(self, request: GenerationRequest) -> tuple[GenerationRequest, ModelRef]:
@@ -362,6 +281,31 @@ class App:
 
     def _refresh_checkpoints(self) -> None:
         self.checkpoints.refresh()
+
+    def _make_dispatcher(self, command: list[str], program: Path, *, trains: bool) -> Dispatcher:
+        settings = self.settings
+        return Dispatcher(
+            self._jobs,
+            self._streams,
+            self._pictures,
+            self._estimates,
+            planner=self._planner,
+            inputs=self.inputs.folder,
+            merged=self._refresh_checkpoints,
+            make_worker=lambda on_event, on_death: Worker(
+                command,
+                folder=program,
+                log_file=self.folders.state / f"{self._jobs.slot.replace('jobs', 'engine')}.log",
+                on_event=on_event,
+                on_death=on_death,
+            ),
+            preload=self._selected_model,
+            previews_per_second=settings.previews_per_second if settings.previews else 0.0,
+            retry_lost=settings.retry_lost_jobs,
+            marks=self._marks,
+            trains=trains,
+            resumes=settings.resume_training,
+        )
 
     def _make_pictures(self) -> Pictures:
         plain = self.settings.replace(save_to_dirs=False, samples_filename_pattern="[seed]")

@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 RunState = Literal["waiting", "running", "paused", "interrupted", "failed", "done"]
 OPEN: tuple[RunState, ...] = ("waiting", "running")
 TRASH = "trash"
-REQUEST, DATASET, RECORD, STATE = "request.json", "dataset.json", "run.json", "state.safetensors"
+REQUEST, DATASET, RECORD = "request.json", "dataset.json", "run.json"
+# The newest first; between two renames only the second may be there.
+STATES = ("state.safetensors", "state-new.safetensors", "state-previous.safetensors")
 COPIES = {"Textual inversion": "embeddings", "LoRA": "loras"}
 """The folder of a run's copies, by method."""
 
@@ -164,13 +166,15 @@ class Runs:
 
     def state(self, run: Run) -> dict[str, Any]:
         """What the last saved state says of itself ({} before the first): step, best, best_step, finished ..."""
-        path = run.path(STATE)
-        try:
-            with path.open("rb") as file:
-                header = read_safetensors(path.name, file, path.stat().st_size)
-        except (OSError, ModelFileError):
-            return {}
-        return parse_object(header.metadata.get("state", "").encode()) or {}
+        for name in STATES:
+            path = run.path(name)
+            try:
+                with path.open("rb") as file:
+                    header = read_safetensors(path.name, file, path.stat().st_size)
+            except (OSError, ModelFileError):
+                continue
+            return parse_object(header.metadata.get("state", "")) or {}
+        return {}
 
     # Its state
 

@@ -1,0 +1,73 @@
+"""What is on disk and can be used or named: models, words, styles, data sets, pictures to begin with."""
+
+from __future__ import annotations
+
+from modules.catalog.checkpoints import CheckpointCatalog
+from modules.catalog.embeddings import EmbeddingCatalog
+from modules.catalog.networks import NetworkCatalog
+from modules.catalog.styles import StyleFile
+from modules.catalog.upscalers import UpscalerCatalog
+from modules.catalog.vae import VaeCatalog
+from modules.prompts.chunks import TokenCount
+from modules.prompts.prompt import count_prompt
+from modules.schema.settings import Folders, Settings
+from modules.service.captioning import CaptionDoor
+from modules.service.datasets import Datasets
+from modules.service.inputs import InputPictures
+from modules.service.named import Named
+
+
+class Library:
+    """The catalogs of one data folder; makes its folders. Raises OSError."""
+
+    def __init__(self, settings: Settings, places: Folders) -> None:
+        self.settings = settings
+        self.folders = places
+        for folder in (
+            places.checkpoints[0],
+            places.vae[0],
+            places.embeddings,
+            places.loras[0],
+            places.outputs,
+            places.state,
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
+        self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
+        self.upscalers = UpscalerCatalog(places.models)
+        self.embeddings = EmbeddingCatalog((places.embeddings,), places.state / "embeddings.sqlite")
+        folders = {"lora": places.loras, "hypernet": places.hypernetworks}
+        self.networks = NetworkCatalog(folders, places.state / "networks.sqlite")
+        self.named = Named(self.networks, self.embeddings)
+        self.inputs = InputPictures(places.state / "inputs")
+        self.styles = StyleFile(places.data / "styles.csv")
+        self.datasets = Datasets.of(places, settings, self.named.tokenizer)
+        self.captions = CaptionDoor(self.datasets, places.models / "BLIP")
+
+    def refresh(self) -> None:
+        """Look for new and removed model files."""
+        self.checkpoints.refresh()
+        self.vaes.refresh()
+        self.upscalers.refresh()
+        self.embeddings.refresh()
+        self.networks.refresh()
+
+    def count_tokens(
+        self,
+        text: str,
+        *,
+        negative: bool = False,
+        steps: int = 20,
+        emphasis: str = "Original",
+        comma_backtrack: int = 20,
+    ) -> TokenCount:
+        """Tokens of a prompt (its longest text over so many steps), the room in its chunks, where chunks begin."""
+        return count_prompt(
+            text,
+            self.named.tokenizer(),
+            negative=negative,
+            steps=steps,
+            emphasis=emphasis,
+            comma_backtrack=comma_backtrack,
+            embeddings=self.named.words() if self.embeddings.vectors else None,
+        )
