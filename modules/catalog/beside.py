@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from modules.catalog.cache import Facts, FileCache, Stamp
 from modules.catalog.diffusers_folder import read_json_object
@@ -28,6 +30,7 @@ class Note:
     """What a `STEM.json` (A1111's) and `STEM.txt` beside a model say; empty where they say nothing.
 
     `preferred_weight` is None without one. `activation_text` and `negative_text` go into the prompts with the model.
+    `vae`: the one that a checkpoint is used with.
     """
 
     description: str = ""
@@ -36,6 +39,7 @@ class Note:
     negative_text: str = ""
     preferred_weight: float | None = None
     family: str = ""
+    vae: str = ""
 
 
 _NOTHING = Note()
@@ -109,9 +113,27 @@ def write_note(path: Path, note: Note) -> None:
     }
     if note.family:
         table["sd version"] = note.family
+    if note.vae or "vae" in table:
+        table["vae"] = note.vae
     part = file.with_name(file.name + ".part")
     part.write_text(json.dumps(table, indent=4, ensure_ascii=False), encoding="utf-8")
     os.replace(part, file)
+
+
+def write_preview(path: Path, picture: Image.Image, avoiding: Collection[Path] = ()) -> Path:
+    """Make `picture` the preview beside a model and return its file; atomic, what was there becomes a `.bak`.
+
+    A picture that is itself a model (`avoiding`) is not touched. Raises OSError.
+    """
+    target = path.with_suffix(".png")
+    if target == path or target in avoiding:
+        target = path.with_suffix(".preview.png")
+    part = target.with_name(target.name + ".part")
+    picture.save(part, "PNG")
+    if target.exists():
+        os.replace(target, target.with_name(target.name + ".bak"))
+    os.replace(part, target)
+    return target
 
 
 def _note(table: dict[str, Any]) -> Note:
@@ -122,6 +144,7 @@ def _note(table: dict[str, Any]) -> Note:
         negative_text=_text(table, "negative text"),
         preferred_weight=_weight(table.get("preferred weight")),
         family=_text(table, "sd version"),
+        vae=_text(table, "vae"),
     )
 
 

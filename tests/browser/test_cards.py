@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.steps import LONG, value, write
+from tests.browser.steps import LONG, generate, value, wait_done, write
 from tests.service.test_named import LORA, safetensors
 
 pytestmark = pytest.mark.browser
@@ -94,6 +94,21 @@ def test_notes_and_training_words_are_shown_and_edited(open_page: OpenPage, file
     details.get_by_role("button", name="Save").click()
     expect(details).to_contain_text("Saved.")
     assert json.loads((files / "animals" / "fox.json").read_text())["activation text"] == "arctic fox"
+
+
+def test_a_picture_becomes_the_preview(open_page: OpenPage, files: Path) -> None:
+    page = open_page()
+    write(page, prompt="a fox", steps=1)
+    generate(page)
+    wait_done(page)
+    _open(page, "LoRA")
+    page.get_by_role("button", name="About ink").click(force=True)
+    details = page.locator("[data-details]")
+    details.get_by_role("button", name="Use the picture shown").click()
+    expect(details).to_contain_text("Replaced.")
+    expect(details.locator(".card-picture img")).to_have_js_property("naturalWidth", 128)
+    with Image.open(files / "ink.png") as picture:
+        assert picture.size == (128, 128)
 
 
 def test_an_embedding_is_looked_into(open_page: OpenPage, files: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from modules.catalog.beside import write_preview
 from modules.service.app import App
 from tests.service.test_named import LORA, safetensors
 
@@ -65,6 +67,49 @@ def test_previews_are_served_and_nothing_else(client: TestClient, files: dict[st
     assert answer.content == files["picture"].read_bytes()
     for path in ("../../etc/passwd", "animals/fox.json", "a/cat.safetensors"):
         assert client.get("/api/v1/networks/preview", params={"kind": "lora", "path": path}).status_code == 404
+
+
+def test_a_preview_is_replaced_and_the_old_one_kept(client: TestClient, files: dict[str, Path]) -> None:
+    before = cards(client)["lora", "fox"]["preview"]
+    file = io.BytesIO()
+    Image.new("RGB", (2000, 1000), "blue").save(file, "JPEG")
+    where = {"kind": "lora", "path": "animals/fox.safetensors"}
+    own, kept = files["fox"].with_suffix(".png"), files["fox"].with_suffix(".png.bak")
+    try:
+        for _ in range(2):
+            answer = client.put("/api/v1/networks/preview", params=where, files={"file": ("x.jpg", file.getvalue())})
+            assert answer.status_code == 200, answer.text
+        with Image.open(own) as picture:
+            assert (picture.format, picture.size) == ("PNG", (768, 384))
+        assert kept.is_file()
+        assert answer.json()["preview"] == cards(client)["lora", "fox"]["preview"] != before
+        assert client.get(answer.json()["preview"]).content == own.read_bytes()
+        answer = client.put("/api/v1/networks/preview", params=where, content=b"no picture")
+        assert (answer.status_code, "not a picture" in answer.json()["detail"]) == (422, True)
+    finally:
+        own.unlink(missing_ok=True)
+        kept.unlink(missing_ok=True)
+
+
+def test_a_preview_never_overwrites_an_embedding_in_a_picture(tmp_path: Path) -> None:
+    carrier, beside = tmp_path / "a.png", tmp_path / "a.pt"
+    for path, avoiding in ((carrier, ()), (beside, (carrier,))):
+        written = write_preview(path, Image.new("RGB", (8, 8)), avoiding=avoiding)
+        assert written == tmp_path / "a.preview.png"
+
+
+def test_the_vae_of_a_checkpoint_is_noted(client: TestClient, app: App) -> None:
+    card = next(card for (kind, name), card in cards(client).items() if kind == "checkpoint")
+    where = {"kind": "checkpoint", "path": card["path"]}
+    note = app.checkpoints.entries[0].path.with_suffix(".json")
+    refused = client.put("/api/v1/networks/note", params=where, json={"vae": "gone"})
+    assert (refused.status_code, note.exists()) == (422, False)
+    try:
+        assert client.put("/api/v1/networks/note", params=where, json={"vae": "None"}).json()["vae"] == "None"
+        assert json.loads(note.read_text())["vae"] == "None"
+        assert app.vaes.side_file(app.checkpoints.entries[0]) is None
+    finally:
+        note.unlink(missing_ok=True)
 
 
 def test_details_of_a_lora(client: TestClient, files: dict[str, Path]) -> None:

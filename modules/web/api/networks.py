@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
-from modules.catalog.beside import Note, note_of, preview_of, write_note
+from modules.catalog.beside import Note, note_of, preview_of, write_note, write_preview
 from modules.catalog.checkpoints import CheckpointEntry
 from modules.catalog.embeddings import EmbeddingEntry
 from modules.catalog.network_facts import training_words
@@ -24,6 +25,8 @@ from modules.catalog.networks import NetworkEntry
 from modules.schema.errors import ModelFileError, NotFound
 from modules.service.app import App
 from modules.service.embedding_tool import convert_embedding, inspect_embedding
+from modules.service.inputs import read_picture
+from modules.web.api.pictures import sent_picture
 from modules.web.deps import TheApp
 
 router = APIRouter(prefix="/api/v1/networks")
@@ -33,6 +36,7 @@ Kind = Literal["embedding", "lora", "hypernet", "checkpoint"]
 Entry = EmbeddingEntry | NetworkEntry | CheckpointEntry
 Below = Annotated[str, Query(max_length=2000)]
 _LONGEST = 20_000
+_PREVIEW_SIDE = 768
 _HEADERS = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 
@@ -44,6 +48,7 @@ class NoteBody(BaseModel):
     negative: str | None = Field(None, max_length=_LONGEST)
     weight: float | None = Field(None, ge=-10, le=10)
     notes: str | None = Field(None, max_length=_LONGEST)
+    vae: str | None = Field(None, max_length=1000)
 
 
 @router.get("")
@@ -80,6 +85,8 @@ def note(kind: Kind, path: Below, body: NoteBody, app: TheApp) -> dict[str, Any]
     entry = _find(app, kind, path)
     old = note_of(entry.path)
     given = body.model_dump(exclude_unset=True)
+    if given.get("vae") and given["vae"].casefold() != "none":
+        app.vaes.find(given["vae"])
     new = Note(
         description=given.get("description", old.description) or "",
         notes=given.get("notes", old.notes) or "",
@@ -87,6 +94,7 @@ def note(kind: Kind, path: Below, body: NoteBody, app: TheApp) -> dict[str, Any]
         negative_text=given.get("negative", old.negative_text) or "",
         preferred_weight=given.get("weight", old.preferred_weight),
         family=old.family,
+        vae=given.get("vae", old.vae) or "",
     )
     try:
         write_note(entry.path, new)
@@ -115,6 +123,38 @@ def preview(kind: Kind, path: Below, app: TheApp) -> FileResponse:
         raise NotFound(f"There is no preview picture of {path!r}.")
     media = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
     return FileResponse(found, media_type=media, headers=_HEADERS)
+
+
+@router.put("/preview")
+async def replace_preview(kind: Kind, path: Below, request: Request, app: TheApp) -> dict[str, str]:
+    """Make a picture (the body, or a form's `file`) the preview of a file; `preview` is its address.
+
+    It is written beside the file as a PNG of at most 768 pixels; what was there is kept as a `.bak`.
+    """
+    data = await sent_picture(request)
+    return await run_in_threadpool(_replace_preview, app, _find(app, kind, path), kind, data)
+
+
+def _replace_preview(app: App, entry: Entry, kind: Kind, data: bytes) -> dict[str, str]:
+    picture = read_picture(data)
+    picture.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+    others = {other.path for other in app.embeddings.entries}
+    try:
+        written = write_preview(entry.path, picture, avoiding=others)
+    except OSError as error:
+        raise ModelFileError(f"The preview beside {entry.path.name} cannot be written: {error.strerror}.") from None
+    if kind != "checkpoint":
+        app.embeddings.refresh() if kind == "embedding" else app.networks.refresh()
+    return {"preview": _preview_address(kind, entry.name, written)}
+
+
+def _preview_address(kind: Kind, name: str, picture: Path) -> str:
+    """Another one whenever the picture is another."""
+    try:
+        version = picture.stat().st_mtime_ns // 1_000_000
+    except OSError:
+        version = 0
+    return f"/api/v1/networks/preview?{urlencode({'kind': kind, 'path': name, 'v': version})}"
 
 
 def _entries(app: App, kind: Kind) -> list[Any]:
@@ -168,12 +208,12 @@ def _note(note: Note) -> dict[str, Any]:
         "trigger": note.activation_text,
         "negative": note.negative_text,
         "weight": note.preferred_weight,
+        "vae": note.vae,
     }
 
 
 def _card(kind: Kind, entry: Entry, name: str, more: dict[str, Any]) -> dict[str, Any]:
-    has_preview = _preview(entry) is not None
-    query = urlencode({"kind": kind, "path": entry.name, "v": int(entry.mtime)})
+    picture = _preview(entry)
     return {
         **more,
         "kind": kind,
@@ -184,7 +224,7 @@ def _card(kind: Kind, entry: Entry, name: str, more: dict[str, Any]) -> dict[str
         "hash": entry.hash,
         "size": entry.size,
         "mtime": entry.mtime,
-        "preview": f"/api/v1/networks/preview?{query}" if has_preview else None,
+        "preview": _preview_address(kind, entry.name, picture) if picture else None,
         "problem": entry.problem,
     }
 

@@ -13,15 +13,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
 from modules.schema.errors import BadRequest
 from modules.schema.request import GenerationRequest
 from modules.service.app import App
 from modules.service.prompts import prompt_problems
 from modules.web.api.forms import FORM_LIMIT, Forms
-from modules.web.api.pictures import MOST_PICTURE_BYTES, picture_text, read_picture
-from modules.web.deps import Owner, TheApp, read_body, read_json
+from modules.web.api.pictures import picture_text, read_picture, sent_picture
+from modules.web.deps import Owner, TheApp, read_json
 from modules.web.errors import HttpProblem
 from modules.web.guard import is_loopback
 
@@ -137,16 +136,7 @@ async def keep_form(request: Request, owner: Owner, tab: Tab = "txt2img") -> dic
 @router.post("/png-info")
 async def png_info(request: Request, app: TheApp) -> dict[str, Any]:
     """What a picture says of its making; the picture is the body itself, or the field `file` of a form."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return await run_in_threadpool(read_picture, await read_body(request, MOST_PICTURE_BYTES), app.styles)
-    async with request.form(max_files=1, max_fields=4) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise BadRequest("Send the picture as the field 'file' of the form.", "file")
-        data = await file.read(MOST_PICTURE_BYTES + 1)
-    if len(data) > MOST_PICTURE_BYTES:
-        raise HttpProblem(413, f"A picture may have {MOST_PICTURE_BYTES >> 20} MiB here.", "TooLarge")
-    return await run_in_threadpool(read_picture, data, app.styles)
+    return await run_in_threadpool(read_picture, await sent_picture(request), app.styles)
 
 
 @router.post("/infotext")

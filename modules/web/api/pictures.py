@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import Request
+from starlette.datastructures import UploadFile
+
 from modules.catalog.styles import StyleFile
 from modules.schema import infotext
-from modules.schema.errors import UserError
+from modules.schema.errors import BadRequest, UserError
 from modules.schema.request import GenerationRequest
 from modules.service.picture_text import read_picture_text
 from modules.service.prompts import without_styles
+from modules.web.deps import read_body
+from modules.web.errors import HttpProblem
 
 MOST_PICTURE_BYTES = 100 << 20
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
+
+
+async def sent_picture(request: Request) -> bytes:
+    """The file in a request: its body, or the field `file` of a form. Raises BadRequest, or 413."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await read_body(request, MOST_PICTURE_BYTES)
+    async with request.form(max_files=1, max_fields=4) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise BadRequest("Send the picture as the field 'file' of the form.", "file")
+        data = await file.read(MOST_PICTURE_BYTES + 1)
+    if len(data) > MOST_PICTURE_BYTES:
+        raise HttpProblem(413, f"A picture may have {MOST_PICTURE_BYTES >> 20} MiB here.", "TooLarge")
+    return data
 
 
 def media_type(data: bytes) -> str:

@@ -2,7 +2,7 @@
 // embedding that is every vector: how long it is, and which words of the vocabulary are nearest.
 
 import { call, get, post } from "./api.js";
-import { make, one } from "./dom.js";
+import { all, make, one } from "./dom.js";
 import { picture } from "./cards.js";
 import { KINDS, names } from "./names.js";
 import { tagOf } from "./tags.js";
@@ -12,11 +12,12 @@ const NOTES = [
   ["trigger", "Trigger words", "text", "Put into the prompt together with the tag."],
   ["negative", "Negative words", "text", "Put into the negative prompt together with the tag."],
   ["weight", "Weight", "number", "The weight of the tag that a click inserts."],
+  ["vae", "VAE", "text", "A file of models/VAE that this checkpoint is used with where the VAE is Automatic; None is its own."],
   ["notes", "Notes", "textarea", "For yourself."],
 ];
 const FIELDS_OF = {
   embedding: ["description", "notes"],
-  checkpoint: ["description", "notes"],
+  checkpoint: ["description", "vae", "notes"],
   hypernet: ["description", "trigger", "weight", "notes"],
   lora: ["description", "trigger", "negative", "weight", "notes"],
 };
@@ -76,9 +77,37 @@ export class Details {
       this.#cards.use(entry);
       this.#dialog.close();
     });
-    const all = make("div", { className: "details-actions" }, use);
-    if (entry.kind !== "checkpoint") all.append(make("code", { textContent: tagOf(entry) }));
-    return all;
+    const actions = make("div", { className: "details-actions" }, use);
+    if (entry.kind !== "checkpoint") actions.append(make("code", { textContent: tagOf(entry) }));
+    actions.append(...this.#replacing(entry));
+    return actions;
+  }
+
+  // Another preview: the finished picture that is in sight beside the cards, or a file.
+  #replacing(entry) {
+    const state = make("span", { className: "hint" });
+    state.setAttribute("role", "status");
+    const replace = async (blob) => {
+      const form = new FormData();
+      form.append("file", blob, "preview");
+      try {
+        Object.assign(entry, await call("PUT", `networks/preview?${where(entry)}`, form));
+        one(".card-picture", this.#dialog).replaceWith(picture(entry));
+        state.textContent = "Replaced.";
+        names.loadNetworks();
+      } catch (refused) {
+        state.textContent = refused.message;
+      }
+    };
+    const shown = all('[data-stage][data-state="done"] [data-picture]').find((image) => image.offsetParent);
+    const button = make("button", { type: "button", className: "second small", textContent: "Use the picture shown" });
+    button.disabled = !shown;
+    button.title = shown ? "Make the picture shown beside the cards this file's preview" : "Draw a picture first";
+    button.addEventListener("click", async () => replace(await (await fetch(shown.src)).blob()));
+    const file = make("input", { type: "file", accept: "image/*" });
+    file.setAttribute("aria-label", "Use a picture file as the preview");
+    file.addEventListener("change", () => file.files[0] && replace(file.files[0]));
+    return [button, make("label", { className: "tool wide chooser" }, make("span", { textContent: "Use a file" }), file), state];
   }
 
   #notes(entry) {
