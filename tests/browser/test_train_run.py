@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.training import RUN, FakeRuns, history, loss, open_train, state_of, walk
+from tests.browser.steps import LONG
+from tests.browser.training import (
+    RUN,
+    FakeRuns,
+    drawing,
+    history,
+    loss,
+    open_folder,
+    open_train,
+    state_of,
+    walk,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -17,6 +29,46 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def runs() -> FakeRuns:
     return FakeRuns()
+
+
+def test_a_word_is_learned_found_on_a_phone_and_drawn_with(open_page: OpenPage, tmp_path: Path) -> None:
+    """The one that trains in earnest."""
+    for seed in range(4):
+        drawing(seed, (96, 64)).save(tmp_path / f"0{seed}-a drawing.png")
+    page = open_train(open_page)
+    open_folder(page, tmp_path)
+    walk(page, "options")
+    page.fill("#train-name", "tiny_uncle")
+    page.fill("#train-steps", "12")
+    for section in ("watching", "preview"):
+        page.click(f"[data-section=train-{section}] summary")
+    for name, value in QUICK.items():
+        page.fill(f"#train-{name}", value)
+    page.click("[data-action=step-on]")
+    expect(page.locator("[data-run-name]")).to_have_text("tiny_uncle", timeout=LONG)
+    phone = open_train(open_page, width=390)
+    expect(phone.locator("[data-run-name]")).to_have_text("tiny_uncle")
+    for device in (page, phone):
+        expect(device.locator("[data-run-state]")).to_have_text("Done", timeout=2 * LONG)
+        expect(device.locator("[data-number=step]")).to_have_text("12")
+        expect(device.locator(".strip-cell")).to_have_count(2 * 3)
+        expect(device.locator(".curve-room .line")).to_have_count(3)
+    page.click("[data-action=try-run]")
+    prompt = "[data-panel=txt2img] [data-knob=prompt]"
+    expect(page.locator(f"{prompt} textarea")).to_have_value("a picture in the style of tiny_uncle")
+    page.fill("#txt2img-steps", "2")
+    page.click("[data-panel=txt2img] [data-action=generate]")
+    page.wait_for_selector("[data-panel=txt2img-output] [data-progress][data-state=done]", timeout=LONG)
+    expect(page.locator("[data-panel=txt2img-output] [data-infotext]")).to_contain_text("tiny_uncle")
+
+
+QUICK = {
+    "evaluate_every": "6",
+    "evaluation_pictures": "2",
+    "create_image_every": "6",
+    "save_embedding_every": "6",
+    "preview-steps": "2",
+}
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -42,7 +94,7 @@ def test_events_move_the_numbers_and_the_curve(open_page: OpenPage, runs: FakeRu
     runs.events = [step, {"event": "Notice", "text": "Half the rate from here on.", "level": "warning"}]
     page = open_train(open_page, runs)
     expect(page.locator("[data-number=step]")).to_have_text("1,300")
-    expect(page.locator("[data-number-note=evaluation]")).to_have_text("best 0.05 at 1,300")
+    expect(page.locator("[data-number-note=evaluation]")).to_have_text("best 0.0500 at 1,300")
     expect(page.locator("[data-number=speed]")).to_have_text("2.0")
     expect(page.locator("[data-run-state]")).to_have_text("Evaluating")
     expect(page.locator("[data-run-notices]")).to_contain_text("Half the rate")

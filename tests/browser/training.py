@@ -63,6 +63,7 @@ class FakeRuns:
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     there: bool = True
     warnings: list[str] = field(default_factory=list)
+    told: dict[str, Any] = field(default_factory=dict)
 
     def install(self, page: Page) -> None:
         page.route(re.compile(r"/api/v1/training/(runs|check)\b"), lambda route: self._answer(route))
@@ -122,11 +123,11 @@ class FakeRuns:
         return {
             **self._line(),
             "request": {"preview": {"prompt": "a picture in the style of [name]"}, "batch_size": 1},
-            "best": loss(best),
-            "best_step": best,
+            "best": self.told.get("best", loss(best)),
+            "best_step": self.told.get("best_step", best),
             "files": files,
             "notices": [{"step": 310, "text": "A step was dropped.", "level": "warning"}],
-            "last": {**last, "memory": 6246.0},
+            "last": {**last, "memory": 6246.0, **self.told},
         }
 
     def _file(self, kind: str, step: int, index: int, name: str) -> dict[str, Any]:
@@ -136,6 +137,8 @@ class FakeRuns:
     def _stream(self, route: Route) -> None:
         """The events once; a browser that comes again is told that there is no more."""
         events, self.events = self.events, []
+        self.told = next((event for event in events if event["event"] == "TrainStep"), self.told)
+        self.step = self.told.get("step", self.step)
         if not events:
             return route.fulfill(status=204)
         body = "".join(f"id: {at}\ndata: {json.dumps(event)}\n\n" for at, event in enumerate(events, 1))

@@ -8,7 +8,7 @@ const STATES = {
   starting: "Engine starting",
   loading: "Loading the model",
   ready: "Ready",
-  busy: "Drawing",
+  busy: "Working",
   stopped: "Engine stopped",
 };
 

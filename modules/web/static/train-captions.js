@@ -1,5 +1,6 @@
 // Step 2 of the Train tab: a caption a picture, typed beside it; tags changed in many at once.
 
+import { address, post } from "./api.js";
 import { action, all, make, one, say } from "./dom.js";
 import { inUnits } from "./marks.js";
 import { sentence } from "./train-set.js";
@@ -18,6 +19,7 @@ export class Captions {
   #set;
   #cells = new Map(); // id -> element
   #chosen = new Set(); // ids
+  #job = null; // the job that writes captions
   #tag = null; // only pictures with it are shown
 
   constructor(root, set) {
@@ -35,7 +37,7 @@ export class Captions {
     const on = (name, work) => action(name, this.#root).addEventListener("click", work);
     on("edit-captions", () => this.#edit());
     on("undo-captions", () => this.#ask("undo", {}, ({ undone }) => `Taken back: ${undone}`));
-    on("captioner", () => this.#ask("captioner", { ids: this.#ids ?? this.#set.used.map(({ id }) => id) }, () => "The captions are being written."));
+    on("captioner", () => (this.#job ? this.#stopJob() : this.#describe()));
     on("select-all", () => this.#select(this.#shown.map(({ id }) => id)));
     on("select-empty", () => this.#select(this.#shown.filter((one) => !this.#set.captionOf(one).trim()).map(({ id }) => id)));
     on("select-none", () => this.#select([]));
@@ -79,6 +81,55 @@ export class Captions {
     } catch (error) {
       say(one("[data-captions-problem]", this.#root), sentence(error));
     }
+  }
+
+  // --- captions by themselves ---
+
+  // Of all pictures only those without a caption of their own; of a selection each.
+  async #describe() {
+    const ids = this.#ids ?? this.#set.used.map(({ id }) => id);
+    say(one("[data-captions-problem]", this.#root), "");
+    try {
+      await this.#set.flush();
+      const job = await post(`datasets/${encodeURIComponent(this.#set.name)}/captioner`, { ids, existing: this.#ids ? "Replace" : "Keep" });
+      this.#follow(job.id);
+    } catch (error) {
+      say(one("[data-captions-problem]", this.#root), sentence(error));
+    }
+  }
+
+  #follow(job) {
+    this.#job = job;
+    this.#saved("Waiting to look at the pictures");
+    const stream = new EventSource(address(`jobs/${job}/events`));
+    const end = (words, problem = "") => {
+      stream.close();
+      this.#job = null;
+      this.#captionerWords("Write them automatically");
+      say(one("[data-captions-problem]", this.#root), problem);
+      this.#saved(words);
+      this.#set.reload();
+    };
+    const handlers = {
+      Progress: ({ step, steps, image, images }) => this.#saved(`Looking at picture ${images > 1 ? image : step} of ${images > 1 ? images : steps}`),
+      Failed: ({ message }) => end("", message),
+      Finished: () => end("Captions written"),
+    };
+    stream.onmessage = ({ data }) => {
+      const event = JSON.parse(data);
+      handlers[event.event]?.(event);
+    };
+    stream.onerror = () => stream.readyState === EventSource.CLOSED && end("");
+    this.#captionerWords("Stop writing");
+  }
+
+  #captionerWords(words) {
+    const button = action("captioner", this.#root);
+    one("span", button).textContent = button.ariaLabel = button.title = words;
+  }
+
+  async #stopJob() {
+    await post(`jobs/${this.#job}/interrupt`).catch(() => {});
   }
 
   #saved(words) {

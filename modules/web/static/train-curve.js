@@ -4,6 +4,7 @@ import { make, one } from "./dom.js";
 
 const MARGIN = { left: 52, right: 12, top: 8, bottom: 22 };
 const MOST_ROWS = 2400;
+const WILD = 0.03; // share of the raw losses that may lie outside at either end
 const SVG = "http://www.w3.org/2000/svg";
 const LINES = [
   { name: "raw", label: "loss", column: 1 },
@@ -77,9 +78,8 @@ export class Curve {
   }
 
   #scales() {
-    const values = this.#rows.flatMap((row) => LINES.map(({ column }) => row[column])).filter((value) => value > 0);
     const { left, right, top, bottom } = this.#plot;
-    const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0.01, 1];
+    const [low, high] = extent(this.#rows);
     const [from, to] = [Math.log10(low) - 0.04, Math.log10(Math.max(high, low * 1.2)) + 0.04];
     const last = Math.max(this.#steps, this.last);
     return {
@@ -101,8 +101,10 @@ export class Curve {
       svg.append(text(left - 8, scales.y(value) + 4, short(value), "end"));
     }
     for (const step of marks(scales.last)) svg.append(text(scales.x(step), bottom + 16, step.toLocaleString("en"), "middle"));
-    for (const { name, column } of LINES) svg.append(...this.#line(name, column, scales));
-    svg.append(...this.#cursor(scales));
+    // A frame of its own cuts off what lies outside.
+    const plot = shape("svg", { x: left, y: MARGIN.top, width: right - left, height: bottom - MARGIN.top, viewBox: `${left} ${MARGIN.top} ${right - left} ${bottom - MARGIN.top}`, class: "plot" });
+    for (const { name, column } of LINES) plot.append(...this.#line(name, column, scales));
+    svg.append(plot, ...this.#cursor(scales));
     this.#room.replaceChildren(svg);
     this.#room.setAttribute("aria-label", this.#summary());
   }
@@ -168,6 +170,16 @@ export class Curve {
   }
 }
 
+/** From the least to the largest that is drawn; of the raw loss, which jumps, without the few wildest. */
+function extent(rows) {
+  const positive = (column) => rows.map((row) => row[column]).filter((value) => value > 0);
+  const raw = positive(1).sort((a, b) => a - b);
+  const calm = raw.slice(Math.floor(raw.length * WILD), raw.length - Math.floor(raw.length * WILD));
+  const values = [...calm, ...positive(2), ...positive(5)];
+  const widen = (best, value) => [Math.min(best[0], value), Math.max(best[1], value)];
+  return values.length ? values.reduce(widen, [Infinity, 0]) : [0.01, 1];
+}
+
 /** Every second row, but all that carry an evaluation, and the last. */
 function thinned(rows) {
   return rows.filter((row, index) => index % 2 === 0 || row[5] > 0 || index === rows.length - 1);
@@ -198,7 +210,7 @@ function marks(last) {
 /** Three digits that matter. */
 export function short(value) {
   if (value === 0) return "0";
-  return Math.abs(value) < 0.001 ? value.toExponential(1).replace("e-", "e-") : String(Number(value.toPrecision(3)));
+  return Math.abs(value) < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
 }
 
 function shape(tag, attributes) {

@@ -7,6 +7,7 @@ import { fillLists, fillListsIn } from "./lists.js";
 import { folderOf } from "./train-set.js";
 
 const ASK_AFTER = 500;
+const SPEED = "webui-train-speed";
 const OF_LORA = ["lora_rank", "lora_alpha", "lora_layers", "lora_text_encoder"];
 const OF_WORDS = ["init_text", "num_vectors_per_token", "norm_control", "ema", "embedding_format", "save_image_with_stored_embedding"];
 
@@ -17,7 +18,7 @@ export class Options {
   #presets = {}; // name -> values
   #checked = null; // what the server said of the values
   #problem = "";
-  #speed = null; // seconds of a step of batch 1, measured here
+  #speed = Number(localStorage.getItem(SPEED)) || null; // seconds of a step of batch 1, measured here
   #listeners = [];
   #ask = later(() => this.check(), ASK_AFTER);
 
@@ -77,7 +78,8 @@ export class Options {
 
   /** One step took `seconds` with `batch` pictures: from then on times are estimated. */
   learnSpeed(seconds, batch) {
-    if (seconds) this.#speed = seconds / batch;
+    this.#speed = seconds / batch;
+    localStorage.setItem(SPEED, this.#speed);
     this.#changed(false);
   }
 
@@ -134,16 +136,21 @@ export class Options {
   /** What the server says of the values, where they are in sight. */
   async check() {
     if (!this.#root.offsetParent || !this.#set.info) return;
+    if (!this.#form.get("name").trim()) return this.#unnamed(); // not to have named it yet is no fault
     try {
       this.#checked = await post("training/check", this.order());
       this.#problem = "";
     } catch (refused) {
-      // Not to have named it yet is no fault.
-      this.#problem = this.#form.get("name").trim() ? refused.message : "";
+      this.#problem = refused.message;
       this.#checked = null;
     }
     this.#drawPlan();
     this.#tell();
+  }
+
+  #unnamed() {
+    [this.#checked, this.#problem] = [null, ""];
+    this.#drawPlan();
   }
 
   #drawPlan() {

@@ -1,12 +1,14 @@
 // Step 1 of the Train tab: which pictures, and what the doctor says of them.
 
-import { action, all, make, one, say } from "./dom.js";
+import { action, all, later, make, one, say } from "./dom.js";
 import { filesOf } from "./source.js";
 import { Crop } from "./train-crop.js";
 import { sentence } from "./train-set.js";
 
 const SHOWN_OF_A_FINDING = 5;
 const LONGEST_NAME = 40;
+const SIZES = ["training_width", "training_height"];
+const RELOAD_AFTER = 800; // milliseconds
 const NARROW = "(max-width: 1024px)";
 
 export class Pictures {
@@ -27,6 +29,8 @@ export class Pictures {
     one("[data-doctor] details", this.#root).open = !matchMedia(NARROW).matches; // there the pictures come first
     set.onChange(() => this.#draw());
     form.onChange((names) => names.includes("data_root") && this.#choose());
+    const again = later(() => set.reload(), RELOAD_AFTER); // what is too small depends on the size
+    form.onChange((names) => SIZES.some((name) => names.includes(name)) && again());
     this.#draw();
   }
 

@@ -10,6 +10,7 @@ import { sentence } from "./train-set.js";
 
 const POLL = 2000; // milliseconds between questions where events do not come
 const POINTS = 1200;
+const HISTORY_EVERY = 30_000; // milliseconds: of a fast run not every step is told, and none while nobody looked
 const BUSY = new Set(["running", "waiting"]);
 const PICTURES_LATER = 400;
 const WORDS = { waiting: "Waiting", running: "Training", paused: "Paused", interrupted: "Stopped", failed: "Failed", done: "Done" };
@@ -25,6 +26,10 @@ export class Run {
   #tryWord;
   #info = null; // what GET training/runs/RUN says, kept up to date by events
   #last = null; // the newest TrainStep
+  #evaluated = null; // the newest evaluation in the curve
+  #asked = 0; // when the history was read
+  #state = ""; // as it is shown
+  #asking = ""; // what was asked for and has not come yet
   #stream = null;
   #timer = 0;
   #listeners = [];
@@ -89,7 +94,7 @@ export class Run {
       const info = await get(runRoute(run));
       if (this.#info && this.#info.run !== run) return; // another one is shown by now
       this.#info = info;
-      if (info.last && (info.last.step ?? 0) >= (this.#last?.step ?? 0)) this.#last = { ...this.#last, ...info.last };
+      this.#use(info);
       this.#problem(info.message ?? "");
     } catch (error) {
       this.#problem(sentence(error));
@@ -98,12 +103,23 @@ export class Run {
     this.#tell();
   }
 
+  // While events come they are newer than the answer; without them the answer is all there is.
+  #use(info) {
+    const { last } = info;
+    const live = this.#stream && this.#last && info.step < this.#last.step;
+    if (!live) this.#last = { ...this.#last, ...(last ?? {}) };
+    else Object.assign(info, { step: this.#last.step, best: this.#last.best, best_step: this.#last.best_step });
+  }
+
   async #history() {
     const { id } = this;
+    if (!id) return;
+    this.#asked = Date.now();
     const { rows } = await get(runRoute(id, `/history?after=0&points=${POINTS}`)).catch(() => ({ rows: [] }));
     if (this.id !== id) return;
     this.#curve.show(rows, this.#info.steps);
     this.#curve.best = this.#info.best_step;
+    this.#evaluated = rows.findLast((row) => row[5] !== null)?.[5] ?? this.#info.last?.evaluation ?? null;
   }
 
   #follow() {
@@ -156,12 +172,11 @@ export class Run {
     // An evaluation stays the newest until the next: only its own step is a point of its line.
     const own = step.evaluation !== null && step.evaluation !== this.#evaluated ? step.evaluation : null;
     this.#evaluated = step.evaluation;
+    if (Date.now() - this.#asked > HISTORY_EVERY) this.#history();
     if (step.step > 0 && step.loss !== null) this.#curve.add([step.step, step.loss, step.smooth, step.rate, step.norm, own], step.steps, step.best_step);
     this.#drawHead();
     this.#tell();
   }
-
-  #evaluated = null;
 
   async #end(state, message = "") {
     this.#leave();
@@ -169,6 +184,7 @@ export class Run {
     this.#problem(message);
     this.#draw();
     await this.reload();
+    await this.#history();
     if (this.#info && isBusy(this.#info)) this.#follow(); // it was put back into the queue
   }
 
@@ -177,7 +193,7 @@ export class Run {
   #wire() {
     const on = (name, work) => action(name, this.#root).addEventListener("click", work);
     on("pause-run", () => this.#ask("/pause", {}, "Pausing after this step"));
-    on("stop-best", () => this.#ask("/stop", { keep: this.#info.best_step ? "best" : "last" }, "Stopping after this step"));
+    on("stop-best", () => this.#stop());
     on("resume-run", () => this.#goOn({}));
     on("more-steps", () => this.#goOn({ steps: this.#info.steps + Math.max(1, Number(one("#more-steps", this.#root).value) || 1) }));
     on("try-run", () => this.#tryWord(this.#info, this.#newest));
@@ -189,6 +205,13 @@ export class Run {
     this.#root.addEventListener("step-chosen", ({ detail }) => this.#chooseCopy(detail));
   }
 
+  async #stop() {
+    const { name, best_step: best } = this.#info;
+    if (!(await this.#ask("/stop", { keep: best ? "best" : "last" }, "Stopping after this step"))) return;
+    const which = this.#info.best_step ? `its best, step ${this.#info.best_step.toLocaleString("en")}` : `step ${this.#info.step.toLocaleString("en")}`;
+    this.#notice({ text: `${name} is now what was learned at ${which}.`, level: "info" });
+  }
+
   async #goOn(body) {
     if (!(await this.#ask("/resume", body, "Going on"))) return;
     await this.#history();
@@ -197,15 +220,18 @@ export class Run {
 
   async #ask(what, body, words = "") {
     this.#problem("");
+    this.#asking = words;
+    if (words) this.#say(words);
+    let refusal = "";
     try {
       await post(runRoute(this.id, what), body);
-      await this.reload();
-      if (words) this.#say(words);
-      return true;
     } catch (error) {
-      this.#problem(sentence(error));
-      return false;
+      refusal = sentence(error);
     }
+    this.#asking = refusal ? "" : this.#asking;
+    await this.reload();
+    if (refusal) this.#problem(refusal);
+    return !refusal;
   }
 
   /** Move the run to the trash. Throws `Refused`. */
@@ -274,7 +300,9 @@ export class Run {
     const last = this.#last ?? {};
     one("[data-run-name]", this.#root).textContent = name;
     one("[data-run-state]", this.#root).dataset.state = state;
-    this.#say(doing(state, last, method));
+    if (state !== this.#state) this.#asking = ""; // what was asked for has come
+    this.#state = state;
+    this.#say(this.#asking || doing(state, last, method));
     const percent = Math.min(100, Math.round((100 * step) / Math.max(1, steps)));
     const bar = one("[data-run-bar]", this.#root);
     bar.setAttribute("aria-valuenow", percent);
@@ -282,10 +310,10 @@ export class Run {
     this.#number("step", step.toLocaleString("en"), `of ${steps.toLocaleString("en")}`);
     const left = state === "running" && last.seconds_left;
     this.#number("left", left ? roughly(left) : "–");
-    this.#number("evaluation", shown(last.evaluation), bestStep ? `best ${shown(best)} at ${bestStep.toLocaleString("en")}` : "");
+    this.#number("evaluation", lossOf(last.evaluation), bestStep ? `best ${lossOf(best)} at ${bestStep.toLocaleString("en")}` : "");
     const [speed, unit] = speedOf(last.seconds_per_step);
     this.#number("speed", speed, unit);
-    const rows = [["Loss", shown(last.loss)], ["Smoothed", shown(last.smooth)], ["Rate", shown(last.rate)], ["Norm", last.norm ? shown(last.norm) : "–"], ["Memory", memory(last.memory)]];
+    const rows = [["Loss", lossOf(last.loss)], ["Smoothed", lossOf(last.smooth)], ["Rate", shown(last.rate)], ["Norm", last.norm ? shown(last.norm) : "–"], ["Memory", memory(last.memory)]];
     const parts = rows.filter(([, text]) => text !== "–").map(([term, text]) => make("div", {}, make("dt", { textContent: term }), make("dd", { textContent: text })));
     one("[data-small-numbers]", this.#root).replaceChildren(...parts);
     this.#drawButtons();
@@ -315,6 +343,7 @@ function doing(state, last, method) {
 }
 
 const shown = (value) => (value === null || value === undefined ? "–" : short(value));
+const lossOf = (value) => (value >= 0.001 && value < 100 ? value.toPrecision(3) : shown(value));
 const memory = (megabytes) => (megabytes ? (megabytes >= 1000 ? `${(megabytes / 1024).toFixed(1)} GB` : `${Math.round(megabytes)} MB`) : "–");
 
 function speedOf(seconds) {

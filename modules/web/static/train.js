@@ -15,11 +15,12 @@ import { DataSet } from "./train-set.js";
 const STEPS = ["pictures", "captions", "options", "run"];
 const ONWARD = { pictures: "Next: Captions", captions: "Next: Options", options: "Start training" };
 const KEY = "webui-train-step";
+const SAME_SPEED = 0.1;
 
 export class TrainTab {
   #root;
   #step = "pictures";
-  #learned = ""; // the run whose speed is known
+  #speed = 0; // seconds of a step, as the options know it
 
   /** `tryPrompt(change)` shows txt2img with `change(prompt)` as its prompt. */
   constructor(root, models, tryPrompt) {
@@ -103,8 +104,8 @@ export class TrainTab {
     if (!this.form.get("name").trim()) throw new Refused("Give the new word a name first.", "name");
     await this.set.flush();
     const { run } = await post("training", this.options.order());
+    this.run.close();
     this.#go("run");
-    await this.runs.load();
     await this.run.open(run);
   }
 
@@ -134,8 +135,8 @@ export class TrainTab {
   #learnSpeed() {
     const { info, last } = this.run;
     const seconds = last?.seconds_per_step;
-    if (!seconds || this.#learned === info?.run) return;
-    this.#learned = info.run;
+    if (!info || !seconds || Math.abs(seconds - this.#speed) < seconds * SAME_SPEED) return;
+    this.#speed = seconds;
     const { batch_size = 1, gradient_step = 1 } = info.request ?? {};
     this.options.learnSpeed(seconds, batch_size * gradient_step);
   }
