@@ -45,7 +45,7 @@ def run_of(app: App, job_id: str, owner: str = "ann") -> str:
 
 def at_step(app: App, run: str, step: int) -> None:
     """Wait until a run has got so far."""
-    until(lambda: app.training.summary(run).step >= step)
+    until(lambda: app.training.summary(run).step >= step, 90)
 
 
 def vectors(path: Path) -> np.ndarray:
