@@ -78,7 +78,9 @@ class InputPictures:
             raise BadRequest(f"{path}: {error}", "pictures") from None
 
     def path(self, name: str) -> Path:
-        """The file of that name; raises NotFound."""
+        """The file of that name; raises NotFound, or BadRequest where none was chosen."""
+        if not name:
+            raise BadRequest("There is no picture to begin with: choose one first.", "image")
         path = self.folder / f"{name}.png"
         if len(name) != 64 or not name.isalnum() or not path.is_file():
             raise NotFound("That picture is not there any more: choose it again.")

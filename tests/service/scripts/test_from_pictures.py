@@ -105,6 +105,8 @@ def test_they_need_a_picture(inputs: InputPictures) -> None:
     for make, options in ((Loopback, LoopbackOptions()), (SdUpscale, SdUpscaleOptions())):
         with pytest.raises(BadRequest, match="picture to begin with"):
             make(request("a"), options, inputs)  # type: ignore[arg-type]
+    with pytest.raises(BadRequest, match="choose one first"):
+        SdUpscale(request("a", image=ImageInput()), SdUpscaleOptions(), inputs)
 
 
 @pytest.fixture(scope="module")
