@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 
 import pytest
 from playwright.sync_api import expect
@@ -42,6 +43,10 @@ def test_a_prompt_becomes_pictures_with_their_text(open_page: OpenPage) -> None:
     with page.expect_download() as download:
         page.click("[data-action=save]")
     assert download.value.suggested_filename.endswith("-5.png")
+    with page.expect_download() as download:
+        page.click("[data-action=zip]")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == 2
 
 
 def test_progress_is_shown_and_interrupt_keeps_what_is_done(open_page: OpenPage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -51,6 +52,19 @@ def test_a_job_from_order_to_picture(client: TestClient) -> None:
         assert answer.headers["content-type"] == "image/png"
         assert answer.headers["cache-control"].startswith("private")
         assert Image.open(io.BytesIO(answer.content)).size == (64, 64)
+
+
+def test_all_pictures_of_a_job_in_one_file(client: TestClient, connect: Connect) -> None:
+    job = order(client, "a", batch_count=3, width=16, height=16, steps=1)
+    until(lambda: ended(client, job))
+    answer = client.get(f"/api/v1/jobs/{job}/zip")
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        pictures = [archive.read(name) for name in archive.namelist()]
+    assert pictures == [client.get(f"/api/v1/jobs/{job}/images/{index}").content for index in range(3)]
+    other = connect()
+    other.get("/")
+    assert other.get(f"/api/v1/jobs/{job}/zip").status_code == 404
 
 
 def test_late_readers_are_told_the_same(client: TestClient) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import tempfile
+import zipfile
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import PurePosixPath
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
@@ -30,6 +33,7 @@ _REQUEST_LIMIT = 64 << 20
 _NAME_LENGTH = 64
 _PICTURES = (("image", "picture"), ("inpaint", "mask"), ("inpaint", "latent_mask"), ("hires", "picture"))
 _LISTED = 20
+_CHUNK = 1 << 20
 _MOST_LISTED = 200
 _PICTURE_HEADERS = {"Cache-Control": "private, max-age=3600"}
 
@@ -163,6 +167,27 @@ def job_image(job_id: str, index: int, app: TheApp, owner: Owner) -> Response:
     """Picture `index` (from 0) of a job, also when it could not be written to the disk."""
     data = app.image_bytes(job_id, index, owner)
     return Response(data, media_type=media_type(data), headers=_PICTURE_HEADERS)
+
+
+@router.get("/jobs/{job_id}/zip")
+def job_zip(job_id: str, app: TheApp, owner: Owner) -> StreamingResponse:
+    """All pictures of a job in one file, as they were saved."""
+    job = app.job(job_id, owner)
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when it has been sent
+    with zipfile.ZipFile(file, "w") as archive:
+        for number, image in enumerate(job.images):
+            name = PurePosixPath(image.name).name
+            unique = name if name not in archive.NameToInfo else f"{number}-{name}"
+            archive.writestr(unique, app.image_data(image.name, owner))
+    file.seek(0)
+    headers = {**_PICTURE_HEADERS, "Content-Disposition": f'attachment; filename="{job.id[:8]}.zip"'}
+    return StreamingResponse(_chunks(file), media_type="application/zip", headers=headers)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while data := file.read(_CHUNK):
+            yield data
 
 
 @router.get("/images/{name:path}")

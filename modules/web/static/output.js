@@ -142,6 +142,9 @@ export class Output {
     const save = action("save", this.#panel);
     save.href = this.#address(image);
     save.download = image.name.split("/").pop() || `picture-${image.index + 1}.png`;
+    const zip = action("zip", this.#panel);
+    zip.href = address(`jobs/${image.job}/zip`);
+    zip.hidden = [...this.#images.values()].filter(({ job }) => job === image.job).length < 2;
     say(one("[data-path]", this.#panel), image.partial ? `${image.name} (interrupted)` : image.name);
     action("folder", this.#panel).hidden = !image.name;
     showInfotext(one("[data-infotext]", this.#panel), image.infotext);

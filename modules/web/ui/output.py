@@ -53,6 +53,8 @@ def _facts(form: str) -> str:
     actions = (
         '<a class="tool wide" data-action="save" download aria-label="Save this picture" title="Save this picture">'
         f"{svg('save')}<span>Save</span></a>"
+        '<a class="tool wide" data-action="zip" download aria-label="Save all pictures of the job" '
+        f'title="Save all pictures of the job in one file" hidden>{svg("save")}<span>Zip</span></a>'
         f"{button('copy', 'Copy text', 'copy', text=True)}{_of_drawing(form)}"
     )
     return (
