@@ -220,11 +220,13 @@ def test_a_lora_has_its_own_options(open_page: OpenPage) -> None:
     expect(page.locator("[data-section=train-lora]")).to_be_hidden()
     page.get_by_text("LoRA", exact=True).first.click()
     expect(page.locator("#train-num_vectors_per_token")).to_be_hidden()
+    expect(page.locator("#train-learn_rate")).to_have_value("0.0001")
     page.locator("[data-section=train-lora] summary").click()
     page.fill("#train-lora_rank", "16")
     expect(page.locator("[data-section=train-lora] [data-changed]")).to_have_text("LoRA rank 16")
     page.click("[data-action=reset-training]")
     expect(page.locator("#train-num_vectors_per_token")).to_be_visible()
+    expect(page.locator("#train-learn_rate")).to_have_value("0.005")
 
 
 def test_what_is_missing_is_said_where_it_is_asked(open_page: OpenPage, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import { make, one } from "./dom.js";
 
-const MARGIN = { left: 52, right: 12, top: 8, bottom: 22 };
+const MARGIN = { left: 52, right: 20, top: 8, bottom: 22 };
 const MOST_ROWS = 2400;
 const WILD = 0.03; // share of the raw losses that may lie outside at either end
 const SVG = "http://www.w3.org/2000/svg";

@@ -8,6 +8,8 @@ import { folderOf } from "./train-set.js";
 
 const ASK_AFTER = 500;
 const SPEED = "webui-train-speed";
+// A LoRA's weights learn at a fiftieth of the rate of vectors.
+const RATES = { "Textual inversion": "0.005", LoRA: "0.0001" };
 const OF_LORA = ["lora_rank", "lora_alpha", "lora_layers", "lora_text_encoder"];
 const OF_WORDS = ["init_text", "num_vectors_per_token", "norm_control", "ema", "embedding_format", "save_image_with_stored_embedding"];
 
@@ -31,6 +33,7 @@ export class Options {
     this.#followModel(models);
     action("reset-training", this.#root).addEventListener("click", () => this.#reset());
     for (const input of all('[name="train-preset"]', this.#root)) input.addEventListener("change", () => this.use(input.value));
+    form.onChange((names) => names.includes("method") && form.changeDefault("learn_rate", RATES[form.get("method")]));
     form.onChange(() => this.#changed());
     set.onChange(() => this.#changed());
     this.#changed();

@@ -35,7 +35,7 @@ STYLES = (
     "merger",
     "scripts",
     "train",
-    "train-run",
+    "runs",
     "small",
 )
 
