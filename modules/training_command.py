@@ -59,10 +59,17 @@ def _request(app: App, values: Mapping[str, Any], preview: Mapping[str, Any]) ->
 
 
 def _unfinished(app: App, request: TrainingRequest) -> Summary | None:
-    """The newest run of that name, if it has not come to the step that is asked for."""
+    """The newest run of that name, if it has not come to the step that is asked for; raises BadRequest if it has."""
     for run in app.training.list():
         if (run.name.casefold(), run.method) == (request.name.strip().casefold(), request.method):
-            return run if run.state != "done" or run.step < request.steps else None
+            if run.state != "done" or run.step < request.steps:
+                return run
+            if not request.overwrite_old:
+                raise BadRequest(
+                    f"The run {run.run} is done, at step {run.step}: ask for more --steps, or train it anew with "
+                    "--new --overwrite-old.", "steps",
+                )  # fmt: skip
+            return None
     return None
 
 

@@ -71,7 +71,7 @@ def test_a_training_to_its_end(tmp_path: Path) -> None:
     assert "step 12 of 12" in errors
     code, _, errors = _ended(_start(tmp_path, "--name", "word", "--steps", "12"))
     assert code == cli.REFUSED
-    assert "There is a word named 'word' already" in errors
+    assert "is done, at step 12" in errors
     code, _, errors = _ended(_start(tmp_path, "--name", "word", "--steps", "20"))
     assert code == 0, errors
     assert "Going on with the run" in errors

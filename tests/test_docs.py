@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from modules.docs import PAGE, parameters_page
-from modules.flags import ALIASES, NEEDLESS, serve_flags, txt2img_flags
+from modules.flags import ALIASES, NEEDLESS, serve_flags, train_flags, txt2img_flags
 from modules.schema.knob import knobs
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Settings
@@ -23,7 +23,7 @@ def test_parameters_page_names_every_knob() -> None:
 
 
 def test_flags_named_in_the_guides_exist() -> None:
-    known = {flag for parser in (serve_flags(), txt2img_flags()) for flag in parser.spellings()}
+    known = {flag for parser in (serve_flags(), txt2img_flags(), train_flags()) for flag in parser.spellings()}
     for guide in ("README.md", "CONTRIBUTING.md"):
         text = (ROOT / guide).read_text(encoding="utf-8")
         named = set(re.findall(r"`(--[a-z0-9-]+)", text)) | set(re.findall(r"webui\.py .*?(--[a-z0-9-]+)", text))

@@ -81,6 +81,7 @@ class App(Library):
             self.checkpoints,
             resolve=self._resolve,
             prepare=self.datasets.prepare,
+            doctor=self.datasets.doctor,
             encode=self.named.encode,
         )
         self.words = Words(shelves, self.checkpoints, self.named.encode, lambda: self._selected)

@@ -9,8 +9,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from modules.catalog.checkpoints import CheckpointCatalog
+from modules.catalog.datasets.doctor import Finding
 from modules.catalog.embeddings import EmbeddingCatalog
 from modules.catalog.networks import NetworkCatalog
 from modules.schema.engine import ModelRef
@@ -32,6 +34,12 @@ _LITTLE_ROOM = 2 << 30
 _UNLIKE = 1.6
 
 ResolveRequest = Callable[[GenerationRequest], tuple[GenerationRequest, ModelRef]]
+
+
+class Doctor(Protocol):
+    """Looks through the data set of that name or path, which is to be trained at the size `wanted`."""
+
+    def __call__(self, name_or_path: str, *, wanted: tuple[int, int]) -> list[Finding]: ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,8 @@ class Shelves:
 
 
 class TrainingDoor:
-    """`resolve` finds the names of a preview's request; `prepare` reads the data set; `encode` is the tokenizer."""
+    """`resolve` finds the names of a preview's request; `prepare` reads the data set, `doctor` says what is wrong
+    with it; `encode` is the tokenizer."""
 
     def __init__(
         self,
@@ -87,6 +96,7 @@ class TrainingDoor:
         *,
         resolve: ResolveRequest,
         prepare: Callable[[TrainingRequest], TrainingSet],
+        doctor: Doctor,
         encode: Callable[[str], list[int]],
     ) -> None:
         self._runs = runs
@@ -95,6 +105,7 @@ class TrainingDoor:
         self._checkpoints = checkpoints
         self._resolve = resolve
         self._prepare = prepare
+        self._doctor = doctor
         self._encode = encode
 
     def at_the_door(self, request: TrainingRequest) -> tuple[TrainingRequest, ModelRef]:
@@ -136,7 +147,11 @@ class TrainingDoor:
         pictures = self._prepare(resolved)
         each = max(resolved.batch_size * resolved.gradient_step, 1)
         count = len(pictures.pictures)
-        return Check(self.warnings(resolved), count, math.ceil(count / each))
+        return Check([*self.warnings(resolved), *self._problems(resolved)], count, math.ceil(count / each))
+
+    def _problems(self, resolved: TrainingRequest) -> list[str]:
+        size = resolved.training_width, resolved.training_height
+        return [finding.sentence for finding in self._doctor(resolved.data_root, wanted=size)]
 
     def warnings(self, resolved: TrainingRequest) -> list[str]:
         """Sentences on a resolved request."""

@@ -37,7 +37,7 @@ class History:
         self._numbers = array("d")
 
     def rows(self, after: int = 0, points: int = 1000) -> list[Row]:
-        """At most about `points` steps above `after`: evenly spaced, the newest, and every one with an evaluation."""
+        """At most about `points` steps above `after` (0: all): evenly spaced, the newest, and every one with an evaluation."""
         with self._lock:
             self._read_on()
             return _thinned(self._numbers, self._first_above(after), max(points, 2))
@@ -50,6 +50,8 @@ class History:
             return _row(self._numbers, count - 1) if count else None
 
     def _first_above(self, after: int) -> int:
+        if not after:
+            return 0  # with what was evaluated before the first step
         width, low, high = len(COLUMNS), 0, len(self._numbers) // len(COLUMNS)
         while low < high:
             middle = (low + high) // 2

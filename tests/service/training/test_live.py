@@ -63,7 +63,7 @@ def test_a_killed_and_disturbed_run_gives_the_same_vectors(
     job = again.training.resume(run, ANN)
     assert _end(again, job.id).reason == "done"  # type: ignore[union-attr]
     assert np.array_equal(vectors(tmp_path / "embeddings" / "my_uncle.safetensors"), undisturbed)
-    assert [row[0] for row in again.training.history(run)] == list(range(1, 21))
+    assert [row[0] for row in again.training.history(run)] == list(range(21))
 
 
 def test_copies_previews_and_formats(start: Start, tmp_path: Path) -> None:
