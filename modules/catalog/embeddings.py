@@ -15,7 +15,7 @@ from modules.catalog.embedding_pictures import ENDINGS as PICTURES
 from modules.catalog.embedding_pictures import read_picture, shapes_of
 from modules.catalog.hashes import Hashes
 from modules.catalog.headers import read_header
-from modules.catalog.listing import FolderWatch, Found, walk
+from modules.catalog.listing import FolderWatch, Found, placed, walk
 from modules.schema.errors import ModelFileError, UnknownName
 
 ENDINGS = (".pt", ".bin", ".safetensors", *PICTURES)
@@ -67,7 +67,7 @@ class EmbeddingCatalog:
 
     def __init__(self, folders: tuple[Path, ...], cache_file: Path) -> None:
         self._folders = folders
-        self._all = folders
+        self._further: Mapping[Path, str] = {}
         self._cache = FileCache(cache_file)
         self._hashes = Hashes(self._cache)
         self._lock = threading.Lock()
@@ -91,20 +91,21 @@ class EmbeddingCatalog:
         """Numbers of vectors by word, of the embeddings that can be used."""
         return {entry.stem: entry.vectors for entry in self._by_word.values()}
 
-    def also(self, folder: Path) -> None:
-        """List a further folder from the next look on; it may not exist yet.
+    def also(self, folder: Path, shown: str) -> None:
+        """List a further folder, as `shown`, from the next look on; it may not exist yet.
 
         Of equal words that of the first folders counts; of those in further ones the newest.
         """
         with self._lock:
-            if folder not in self._all:
-                self._all = (*self._all, folder)
-                self._watch = FolderWatch(self._all)
+            if folder not in self._further:
+                self._further = {**self._further, folder: shown}
+                self._watch = FolderWatch((*self._folders, *self._further))
 
     def refresh(self) -> list[EmbeddingEntry]:
         """List the folders anew; only new or changed files are opened."""
-        found = walk(self._all, lambda name: name.endswith((*ENDINGS, *BESIDE)))
+        found = walk((*self._folders, *self._further), lambda name: name.endswith((*ENDINGS, *BESIDE)))
         self._watch.walked(found)
+        found = placed(found, self._further)
         beside = Beside(found, self._cache)
         read: list[tuple[Path, Stamp, Facts]] = []
         entries: list[EmbeddingEntry] = []

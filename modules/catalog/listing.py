@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modules.catalog.cache import Stamp
@@ -81,6 +81,14 @@ def _entry(
         yield from _below(Path(entry.path), name + "/", wanted, diffusers, seen)
     elif stat.S_ISREG(status.st_mode) and wanted(entry.name.lower()):
         yield Found(Path(entry.path), name, Stamp.of(status))
+
+
+def placed(found: Iterable[Found], places: Mapping[Path, str]) -> list[Found]:
+    """The files directly in one of the folders of `places` get that name before their own."""
+    return [
+        replace(item, name=f"{places[item.path.parent]}/{item.path.name}") if item.path.parent in places else item
+        for item in found
+    ]
 
 
 class FolderWatch:

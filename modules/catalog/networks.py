@@ -16,7 +16,7 @@ from modules.catalog.beside import Beside, Note
 from modules.catalog.cache import Facts, FileCache, Stamp
 from modules.catalog.hashes import Hashes
 from modules.catalog.headers import Header, read_header
-from modules.catalog.listing import FolderWatch, Found, walk
+from modules.catalog.listing import FolderWatch, Found, placed, walk
 from modules.catalog.network_facts import lora_facts
 from modules.schema.errors import ModelFileError, UnknownName
 
@@ -62,6 +62,7 @@ class NetworkCatalog:
 
     def __init__(self, folders: Mapping[Kind, tuple[Path, ...]], cache_file: Path) -> None:
         self._folders = folders
+        self._shown: Mapping[Path, str] = {}
         self._cache = FileCache(cache_file)
         self._hashes = Hashes(self._cache)
         self._lock = threading.Lock()
@@ -77,10 +78,11 @@ class NetworkCatalog:
     def of_kind(self, kind: Kind) -> list[NetworkEntry]:
         return [entry for entry in self._entries if entry.kind == kind]
 
-    def also(self, kind: Kind, folder: Path) -> None:
-        """List a further folder of that kind from the next look on; it may not exist yet."""
+    def also(self, kind: Kind, folder: Path, shown: str) -> None:
+        """List a further folder of that kind, as `shown`, from the next look on; it may not exist yet."""
         with self._lock:
             if folder not in self._folders[kind]:
+                self._shown = {**self._shown, folder: shown}
                 self._folders = {**self._folders, kind: (*self._folders[kind], folder)}
                 self._watches = {**self._watches, kind: FolderWatch(self._folders[kind])}
 
@@ -127,6 +129,7 @@ class NetworkCatalog:
     def _list(self, kind: Kind, folders: tuple[Path, ...]) -> list[NetworkEntry]:
         found = walk(folders, lambda name: name.endswith((*ENDINGS[kind], *BESIDE)))
         self._watches[kind].walked(found)
+        found = placed(found, self._shown)
         beside = Beside(found, self._cache)
         read: list[tuple[Path, Stamp, Facts]] = []
         entries: list[NetworkEntry] = []

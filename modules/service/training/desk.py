@@ -122,7 +122,7 @@ class Training:
         return self._summary(run, self.runs.request(run))
 
     def history(self, run_id: str, after: int = 0, points: int = 1000) -> list[Row]:
-        """Its curves above step `after` (0: from the beginning), thinned to about so many points; see `history.COLUMNS`."""
+        """Its curves above step `after` (0: all), thinned to about so many points; see `history.COLUMNS`."""
         return self._histories.of(self.runs.find(run_id).folder).rows(after, points)
 
     def file(self, run_id: str, name: str) -> Path:

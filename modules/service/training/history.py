@@ -37,7 +37,8 @@ class History:
         self._numbers = array("d")
 
     def rows(self, after: int = 0, points: int = 1000) -> list[Row]:
-        """At most about `points` steps above `after` (0: all): evenly spaced, the newest, and every one with an evaluation."""
+        """At most about `points` steps above `after` (0: all): evenly spaced, the newest, and those with an
+        evaluation."""
         with self._lock:
             self._read_on()
             return _thinned(self._numbers, self._first_above(after), max(points, 2))

@@ -14,6 +14,8 @@ from modules.service.training.runs import COPIES, OPEN, Run, Runs, RunState, is_
 
 log = logging.getLogger(__name__)
 
+# The folder that copies are listed in.
+_SHOWN = "training"
 # Other failures the artist can mend: the run waits for Resume.
 _FAULTS = ("Error", "DeviceError", "EngineLost")
 
@@ -56,9 +58,9 @@ class RunMarks:
         """Its copies can be called by name from now on, those that come as well."""
         folder = run.path(COPIES[method])
         if method == "LoRA":
-            self._networks.also("lora", folder)
+            self._networks.also("lora", folder, f"{_SHOWN}/{run.id}")
         else:
-            self._embeddings.also(folder)
+            self._embeddings.also(folder, f"{_SHOWN}/{run.id}")
 
     def show_all(self) -> None:
         """The copies of every run that there is."""

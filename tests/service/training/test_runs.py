@@ -56,6 +56,7 @@ def test_a_training_from_the_order_to_the_word(app: App, tmp_path: Path) -> None
     assert len(app.training.history(run)) == 20
     assert app.training.history(run, after=15)[0][0] == 16
     assert app.embeddings.find("my_uncle").vectors == 2
+    assert app.embeddings.find("my_uncle-20").name == f"training/{run}/my_uncle-20.safetensors"
     folder = tmp_path / "textual_inversion" / run[:10] / "my_uncle"
     assert {"request.json", "dataset.json", "run.json"} <= {path.name for path in folder.iterdir()}
 
