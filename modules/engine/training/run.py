@@ -8,49 +8,37 @@ import time
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from modules.catalog.hashes import sha256_of_file, sha256_of_folder
 from modules.engine.conditioning import PromptEncoder, tokenizer
 from modules.engine.loading.model import LoadedModel
 from modules.engine.loading.store import Store
 from modules.engine.training.drawing import draw
 from modules.engine.training.evaluation import has_settled
 from modules.engine.training.journal import Journal, Line
-from modules.engine.training.latents import Encoded, encode_pictures, key_of, read_latents
+from modules.engine.training.latents import key_of
 from modules.engine.training.lesson import Gradient, Learned, Lesson
 from modules.engine.training.low_rank import LowRank
 from modules.engine.training.model import TrainingModel, memory_used
 from modules.engine.training.norms import clip
 from modules.engine.training.outputs import Outputs
+from modules.engine.training.preparing import Command, Events, Leave, latents_of, of_disk, sha256_of
 from modules.engine.training.state import State, load_state
 from modules.engine.training.streams import Streams
 from modules.engine.training.vectors import NewWord
 from modules.schema.engine import EngineJob
-from modules.schema.errors import OutOfMemory, UserError
+from modules.schema.errors import OutOfMemory
 from modules.schema.events import Event, Finished, Notice, TrainStep
 from modules.schema.learning_rate import parse_rates, rate_at
 from modules.schema.training import TrainingRequest, TrainingSet
-
-Command = Literal["interrupt", "pause", "stop", "skip", "border"] | None
-Events = Generator[Event, Command, None]
 
 _SECONDS_BETWEEN_SAVES = 10.0
 _SECONDS_BETWEEN_EVENTS = 0.2
 _SMOOTHING = 0.98
 _MOST_FALLS = 3
-
-
-class _Leave(Exception):
-    """The run ends before its last step: "interrupted" (with a result) or "paused"."""
-
-    def __init__(self, reason: Literal["interrupted", "paused"]) -> None:
-        super().__init__(reason)
-        self.reason: Literal["interrupted", "paused"] = reason
 
 
 def run_training(job: EngineJob, models: Store, encoder: PromptEncoder) -> Events:
@@ -66,10 +54,10 @@ def run_training(job: EngineJob, models: Store, encoder: PromptEncoder) -> Event
     reason = "done"
     try:
         yield from run.all()
-    except _Leave as leave:
+    except Leave as leave:
         reason = leave.reason
     except OSError as error:
-        yield run.notice(_of_disk(error))
+        yield run.notice(of_disk(error))
         reason = "paused"
     finally:
         run.let_go()
@@ -92,7 +80,7 @@ class _Run:
         yield from self._prepare()
         try:
             yield from self._learn()
-        except _Leave as leave:
+        except Leave as leave:
             self._save()
             if leave.reason == "interrupted":
                 yield from self._hand_over()
@@ -118,10 +106,10 @@ class _Run:
         data = TrainingSet.model_validate_json((self._folder / "dataset.json").read_bytes())
         yield TrainStep(self._request.run, 0, self._request.steps, "preparing")
         model, _ = self._source.claim()
-        sha256 = _sha256(Path(self._job.model.checkpoint))
-        vae = sha256 if self._job.model.vae is None else _sha256(Path(self._job.model.vae))
+        sha256 = sha256_of(Path(self._job.model.checkpoint))
+        vae = sha256 if self._job.model.vae is None else sha256_of(Path(self._job.model.vae))
         self._keys = [key_of(picture, vae) for picture in data.pictures]
-        pictures = yield from self._latents(data, model)
+        pictures = yield from latents_of(self._folder, data, self._keys, self._source, self._request)
         model, _ = self._source.claim()
         self._learned = self._what(model)
         named = self._job.model.named
@@ -133,29 +121,6 @@ class _Run:
         self._outputs = Outputs(self._request, data, self._learned, self._folder, result, name, sha256)
         self._try_out(model)
         yield from self._tell("preparing", always=True)
-
-    def _latents(self, data: TrainingSet, model: LoadedModel) -> Generator[Event, Command, list[Encoded]]:
-        path = self._folder / "latents.safetensors"
-        found = read_latents(path, self._keys)
-        if found is not None:
-            return found
-        work = encode_pictures(path, data.pictures, self._keys, model)
-        try:
-            next(work)
-            while True:
-                command = yield TrainStep(self._request.run, 0, self._request.steps, "preparing")
-                if command in ("pause", "interrupt", "stop"):
-                    raise _Leave("paused")
-                model, _ = self._source.claim()
-                work.send(model)
-        except StopIteration as end:
-            return end.value
-        except UserError as error:
-            # Of a picture, not of the request: with the picture repaired the run can go on.
-            if type(error) is not UserError:
-                raise
-            yield Notice(f"{error} The training is paused.", "warning")
-            raise _Leave("paused") from None
 
     def _what(self, model: LoadedModel) -> Learned:
         if self._request.method == "LoRA":
@@ -273,7 +238,7 @@ class _Run:
                 f"In step {step} {what} were no numbers for the third time: the training stopped, with what was good "
                 f"after step {course.step} saved. Look at the pictures near that step, or lower the learning rate."
             )
-            raise _Leave("interrupted")
+            raise Leave("interrupted")
         yield self.notice(
             f"In step {step} {what} were no numbers: the step was dropped, and the training went back to step "
             f"{course.step} with {factor:g} of the learning rate."
@@ -326,9 +291,9 @@ class _Run:
 
     def _heed(self, command: Command) -> None:
         if command == "pause":
-            raise _Leave("paused")
+            raise Leave("paused")
         if command in ("interrupt", "stop"):
-            raise _Leave("interrupted")
+            raise Leave("interrupted")
 
     def _report(self, state: str) -> TrainStep:
         course, request = self._state.course, self._request
@@ -390,16 +355,3 @@ class _Run:
         self._outputs.manifest(course, model, self._keys, self._job)
         yield self._report("training")
         yield event
-
-
-def _sha256(path: Path) -> str:
-    return sha256_of_folder(path) if path.is_dir() else sha256_of_file(path)
-
-
-def _of_disk(error: OSError) -> str:
-    where = f" ({Path(error.filename).name})" if error.filename else ""
-    return (
-        f"The training is paused, because its files cannot be written or read{where}: "
-        f"{error.strerror or error}. Make room or bring the folder back, then press Resume; at most the last seconds "
-        "are learned again."
-    )
