@@ -27,7 +27,7 @@ export class Captions {
     this.#set = set;
     this.#wireTools();
     one("[data-captions]", this.#root).addEventListener("keydown", (event) => this.#walk(event));
-    set.onChange(() => this.#draw());
+    set.onChange((typed) => (typed ? this.#typed(typed) : this.#draw()));
     this.#chooseEdit();
   }
 
@@ -158,6 +158,13 @@ export class Captions {
 
   get #shown() {
     return this.#set.used.filter(({ tags, ...picture }) => !this.#tag || tagsOf(picture.caption).includes(this.#tag));
+  }
+
+  #typed(id) {
+    const picture = this.#set.picture(id);
+    if (this.#cells.has(id)) this.#mark(this.#cells.get(id), picture, this.#set.captionOf(picture));
+    this.#saved("Saving");
+    this.#drawScope();
   }
 
   #draw() {

@@ -31,7 +31,7 @@ export class Crop {
     one("[data-crop-picture]", dialog).addEventListener("load", () => this.#draw());
     this.#wirePaper();
     this.#wireKeys();
-    set.onChange(() => dialog.open && this.#show());
+    set.onChange((typed) => !typed && dialog.open && this.#show());
   }
 
   open(id) {

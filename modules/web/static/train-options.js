@@ -35,7 +35,7 @@ export class Options {
     for (const input of all('[name="train-preset"]', this.#root)) input.addEventListener("change", () => this.use(input.value));
     form.onChange((names) => names.includes("method") && form.changeDefault("learn_rate", RATES[form.get("method")]));
     form.onChange(() => this.#changed());
-    set.onChange(() => this.#changed());
+    set.onChange((typed) => typed || this.#changed());
     this.#changed();
   }
 

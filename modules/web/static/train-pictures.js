@@ -27,7 +27,7 @@ export class Pictures {
     this.#wireAsk();
     this.#wireDrop();
     one("[data-doctor] details", this.#root).open = !matchMedia(NARROW).matches; // there the pictures come first
-    set.onChange(() => this.#draw());
+    set.onChange((typed) => typed || this.#draw());
     form.onChange((names) => names.includes("data_root") && this.#choose());
     const again = later(() => set.reload(), RELOAD_AFTER); // what is too small depends on the size
     form.onChange((names) => SIZES.some((name) => names.includes(name)) && again());

@@ -26,13 +26,13 @@ export class DataSet {
     addEventListener("pagehide", () => this.#saveLast());
   }
 
-  /** Call `listener()` after every change. */
+  /** Call `listener(typed)` after every change; `typed` is the id of a picture where only its caption is another. */
   onChange(listener) {
     this.#listeners.push(listener);
   }
 
-  #tell() {
-    for (const listener of this.#listeners) listener();
+  #tell(typed = null) {
+    for (const listener of this.#listeners) listener(typed);
   }
 
   get pictures() {
@@ -134,7 +134,7 @@ export class DataSet {
   write(id, caption) {
     this.#unsaved.set(id, caption);
     this.#save();
-    this.#tell();
+    this.#tell(id);
   }
 
   /** Save what is not saved yet. Throws `Refused`. */
