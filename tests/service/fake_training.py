@@ -49,7 +49,12 @@ class _Fake:
         return self.folder / "state.safetensors"
 
     def save(self) -> None:
-        state = {"step": self.step, "best_step": self.step // 10 * 10, "best": 1.0 - self.step / 1000}
+        state = {
+            "step": self.step,
+            "seconds": self.step * 0.25,
+            "best_step": self.step // 10 * 10,
+            "best": 1.0 - self.step / 1000,
+        }
         _write(self.state, self.vectors, state=json.dumps(state))
 
     def one_step(self) -> TrainStep:

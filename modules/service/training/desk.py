@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from modules.schema.errors import BadRequest, UserError
+from modules.schema.errors import BadRequest
 from modules.schema.events import ENDINGS, TrainStep
 from modules.schema.training import TrainingRequest
 from modules.service.embedding_tool import export_embedding
@@ -20,8 +19,6 @@ from modules.service.training.files import RunFile, run_files
 from modules.service.training.history import Histories, Row, read_notices
 from modules.service.training.runs import OPEN, Run, Runs, RunState
 from modules.service.training.states import RunStates
-
-log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 120.0
 
@@ -97,13 +94,7 @@ class Training:
 
     def list(self) -> list[Summary]:
         """All runs, newest first; those whose request cannot be read any more are left out."""
-        found: list[Summary] = []
-        for run in self.runs.list():
-            try:
-                found.append(self._summary(run, self.runs.request(run)))
-            except UserError as error:
-                log.info("a run is not listed: %s", error)
-        return found
+        return [self._summary(run, request) for run, request in self.runs.requests()]
 
     def detail(self, run_id: str) -> Detail:
         """One run; raises NotFound."""

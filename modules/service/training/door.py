@@ -44,11 +44,13 @@ class Doctor(Protocol):
 
 @dataclass(frozen=True)
 class Check:
-    """What is worth knowing before the first step."""
+    """What is worth knowing before the first step. `seconds`: how long all steps will take, where a run like this one
+    has been timed on this machine."""
 
     warnings: list[str]
     pictures: int
     steps_per_epoch: int
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,19 @@ class TrainingDoor:
         pictures = self._prepare(resolved)
         each = max(resolved.batch_size * resolved.gradient_step, 1)
         count = len(pictures.pictures)
-        return Check([*self.warnings(resolved), *self._problems(resolved)], count, math.ceil(count / each))
+        warnings = [*self.warnings(resolved), *self._problems(resolved)]
+        pace = self._pace(resolved)
+        seconds = None if pace is None else pace * resolved.steps
+        return Check(warnings, count, math.ceil(count / each), seconds)
+
+    def _pace(self, resolved: TrainingRequest) -> float | None:
+        """Seconds a step of the newest run that was as much work."""
+        for run, request in self._runs.requests():
+            state = self._runs.state(run)
+            steps, seconds = state.get("step"), state.get("seconds")
+            if steps and seconds and _work(request) == _work(resolved):
+                return float(seconds) / int(steps)
+        return None
 
     def _problems(self, resolved: TrainingRequest) -> list[str]:
         size = resolved.training_width, resolved.training_height
@@ -212,16 +226,12 @@ class TrainingDoor:
                 "overwriting.", "name",
             )  # fmt: skip
         wanted = request.method, request.name.casefold()
-        for run in self._runs.list():
-            if self._states.is_open(run) and self._learns(run) == wanted:
+        for run, begun in self._runs.requests():
+            if (begun.method, begun.name.casefold()) == wanted and self._states.is_open(run):
                 raise BadRequest(
                     f"The run {run.id} is learning a {what} of that name already: choose another name, or wait for "
                     "its end.", "name",
                 )  # fmt: skip
-
-    def _learns(self, run: Run) -> tuple[str, str]:
-        request = self._runs.request(run)
-        return request.method, request.name.casefold()
 
     def _model_warnings(self, resolved: TrainingRequest) -> list[str]:
         found: list[str] = []
@@ -245,6 +255,14 @@ class TrainingDoor:
                     f"{resolved.training_width}x{resolved.training_height}."
                 )
         return found
+
+
+def _work(request: TrainingRequest) -> tuple[object, ...]:
+    """What a step's time depends on."""
+    size = request.training_width, request.training_height
+    each = request.batch_size, request.gradient_step
+    checkpoint = request.preview.checkpoint.partition(" [")[0]  # its hash may not have been known then
+    return request.method, checkpoint, *size, *each, request.precision, request.gradient_checkpointing
 
 
 def checked_name(name: str) -> str:

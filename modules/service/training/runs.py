@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -119,6 +120,14 @@ class Runs:
         """All runs, newest first."""
         runs = [run for root in self._folders() for run in _below(root)]
         return sorted(runs, key=lambda run: (self.record(run).created, run.id), reverse=True)
+
+    def requests(self) -> Iterator[tuple[Run, TrainingRequest]]:
+        """All runs, newest first, with what they were asked for; without those where that cannot be read any more."""
+        for run in self.list():
+            try:
+                yield run, self.request(run)
+            except UserError as error:
+                log.info("a run is left out: %s", error)
 
     def trash(self, run: Run) -> Path:
         """Move the run's folder into the trash of its log directory; returns where it is now. Raises UserError."""
