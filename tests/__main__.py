@@ -1,4 +1,8 @@
-"""`python -m tests`: sets up `.venv` with the test packages, and a browser, then runs pytest with the arguments."""
+"""`python -m tests`: sets up `.venv` with the test packages, and a browser, then runs pytest with the arguments.
+
+Without arguments everything runs, in as many processes as there are cores (four at most); each file stays in one, so
+that its fixtures are made once.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from modules import bootstrap
 from tests import chromium
 
 PROGRAM = Path(__file__).resolve().parent.parent
+EVERYTHING = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
 
 
 def main() -> None:
@@ -23,7 +28,7 @@ def main() -> None:
                 "or name it in the variable CHROMIUM."
             )
     os.chdir(PROGRAM)
-    bootstrap.hand_over(environment, ["-m", "pytest", *sys.argv[1:]])
+    bootstrap.hand_over(environment, ["-m", "pytest", *(sys.argv[1:] or EVERYTHING)])
 
 
 if __name__ == "__main__":

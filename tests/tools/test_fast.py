@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -95,3 +96,10 @@ def test_attention(causal: bool) -> None:
         return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=causal)
 
     _assert_alike(_gradients(lambda q, k, v: fast.attention(q, k, v, causal), *parts), _gradients(wanted, *parts))
+
+
+def test_the_compiled_functions_leave_the_smallest_numbers_alone() -> None:
+    kernels.load()
+    smallest = torch.tensor([2.0**-149])
+    assert float(smallest * 1.0) == 2.0**-149
+    assert sys.float_info.min / 2 > 0

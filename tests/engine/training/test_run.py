@@ -232,7 +232,7 @@ def test_a_picture_that_is_gone_pauses_and_afterwards_none_is_needed(job: Job, s
         path = tmp_path / f"{number}.png"
         Image.open(picture.path).save(path)
         copies.append(picture.replace(path=str(path)))
-    one = job(steps=4, data=tuple(copies))
+    one = job(steps=4, data=tuple(copies), save_embedding_every=1)
     second = Path(copies[1].path)
     data = second.read_bytes()
     second.unlink()
