@@ -169,4 +169,4 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 1500, "num_vectors_per_token": 3, "template_filename": "subject_filewords.txt", "init_text": "thing",
     },
 }  # fmt: skip
-"""Changes of a request by the preset's name; the numbers are measured on the embedded model (docs/training.md)."""
+"""Changes of a request by the preset's name: where to begin, not measured on models of full size."""

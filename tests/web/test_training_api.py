@@ -142,6 +142,8 @@ def test_warnings_before_the_first_step(client: TestClient, app: App) -> None:
     text = " ".join(loud["warnings"])
     for words in ("a word that the model knows already", "Clip skip is 2", "128x128", "ends at step 10"):
         assert words in text
+    lora = client.post("/api/v1/training/check", json=_order(app, "aharon_kahana", method="LoRA")).json()
+    assert any("0.005 is high for a LoRA" in warning for warning in lora["warnings"])
     ordinary = client.post("/api/v1/training/check", json=_order(app, "red fox")).json()
     assert "ordinary words" in ordinary["warnings"][0]
     assert len(ordinary["warnings"]) == 1 + len(quiet["warnings"])

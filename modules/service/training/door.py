@@ -32,6 +32,8 @@ _LARGEST_DRAWN_SEED = 4294967293
 _LITTLE_ROOM = 2 << 30
 # Sizes this far from the checkpoint's own are not what it can draw.
 _UNLIKE = 1.6
+# Ten times what LoRA are trained with as a rule: beyond that the model's layers are soon spoilt.
+_HIGH_FOR_LORA = 1e-3
 
 ResolveRequest = Callable[[GenerationRequest], tuple[GenerationRequest, ModelRef]]
 
@@ -300,10 +302,15 @@ def _are_words(name: str, encode: Callable[[str], list[int]]) -> bool:
 
 
 def _rate_warnings(request: TrainingRequest) -> list[str]:
-    last = parse_rates(request.learn_rate, request.steps)[-1].last
-    if last < request.steps:
-        return [f"The learning rate ends at step {last}, so the run ends there too, not at {request.steps}."]
-    return []
+    rates = parse_rates(request.learn_rate, request.steps)
+    told: list[str] = []
+    if rates[-1].last < request.steps:
+        end = rates[-1].last
+        told.append(f"The learning rate ends at step {end}, so the run ends there too, not at {request.steps}.")
+    highest = max(segment.rate for segment in rates)
+    if request.method == "LoRA" and highest > _HIGH_FOR_LORA:
+        told.append(f"A learning rate of {highest:g} is high for a LoRA: 0.0001 is usual, and 0.005 is for words.")
+    return told
 
 
 def _sized(request: TrainingRequest) -> GenerationRequest:
