@@ -19,7 +19,7 @@ function shortcut(event, runner) {
   if (!runner) return null;
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return () => runner.generate();
   if (event.key === "Enter" && event.altKey) return () => runner.skip();
-  if (event.key === "Escape" && runner.busy && !document.querySelector("dialog[open], :popover-open")) return () => runner.interrupt();
+  if (event.key === "Escape" && runner.active && !document.querySelector("dialog[open], :popover-open")) return () => runner.interrupt();
   return null;
 }
 

@@ -24,6 +24,7 @@ export class Runner {
   #queueTimer = 0;
   #title = document.title;
   #forever;
+  #late = false; // interrupted while the next job was on its way to the server
 
   /** `ended(state)` hears of a job's end; `refused(error)` may deal with a refusal itself (true: it did). */
   constructor({ form, output, panel, run, order = () => form.values(), mine = () => true, ended = () => {}, refused = () => false }) {
@@ -46,6 +47,11 @@ export class Runner {
     return this.#job !== null && !ENDED.has(this.#job.state);
   }
 
+  /** Whether there is something to interrupt: between the jobs of "forever" none is running. */
+  get active() {
+    return this.busy || this.#forever.on;
+  }
+
   /** Send what `order` makes as jobs. With a job already running, that one is interrupted and these come after it. */
   async generate(order = this.#order) {
     this.#complain("");
@@ -53,11 +59,13 @@ export class Runner {
     const button = action("generate", this.#run);
     if (button.disabled) return;
     button.disabled = true;
+    this.#late = false;
     try {
       const jobs = [];
       for (const request of [await order()].flat()) jobs.push(await post("jobs", request));
       if (this.busy) await this.#stop();
       this.#followAll(jobs);
+      if (this.#late) await this.#stop();
     } catch (refused) {
       this.#refuse(refused);
     } finally {
@@ -67,6 +75,7 @@ export class Runner {
 
   async interrupt() {
     this.#forever.set(false);
+    this.#late = action("generate", this.#run).disabled;
     await this.#stop();
   }
 
