@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.prompts.grammar import Run, parse_emphasis
+from tests.growth import grows_in_proportion
 
 SQUARE = 0.9090909
 
@@ -107,8 +108,14 @@ def test_any_text_parses_and_keeps_its_characters(text: str) -> None:
             assert text[run.source_offset(index)] == character
 
 
-@pytest.mark.parametrize("text", ["(a" * 5000, "[(b" * 5000 + ")]" * 5000, " " * 50_000 + "BREAK", ":  " * 10_000])
-def test_hostile_texts_take_no_time(text: str) -> None:
-    started = time.thread_time()
-    parse_emphasis(text)
-    assert time.thread_time() - started < 1.0
+HOSTILE = {
+    "open": lambda n: "(a" * n,
+    "open and closed": lambda n: "[(b" * n + ")]" * n,
+    "spaces": lambda n: " " * 100 * n + "BREAK",
+    "colons": lambda n: ":  " * n,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_texts_cost_by_their_length(text: Callable[[int], str]) -> None:
+    assert grows_in_proportion(parse_emphasis, text, 500)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 from hypothesis import example, given, settings
@@ -80,24 +79,11 @@ def test_long_texts_are_not_cut(ours: ClipTokenizer) -> None:
     assert len(ours.encode("cat " * 3000)) == 3000
 
 
-def test_loads_fast_without_torch() -> None:
+def test_loads_without_torch() -> None:
     code = (
-        "import sys, time; started = time.thread_time()\n"
+        "import sys\n"
         "from modules.prompts import chunks, tokens\n"
         "chunks.chunk_prompt('a cat', tokens.load_tokenizer())\n"
-        "took = time.thread_time() - started\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
-        "sys.exit(0 if took < 1.5 else f'{took:.2f} s')\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_loading_takes_well_under_a_second() -> None:
-    best = min(_timed_load() for _ in range(3))
-    assert best < 0.6
-
-
-def _timed_load() -> float:
-    started = time.thread_time()
-    load_tokenizer()
-    return time.thread_time() - started

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,10 +114,8 @@ def test_owners_are_kept_apart(shared: App) -> None:
 def test_interrupt_keeps_what_is_done(shared: App) -> None:
     job = shared.submit(request("slow", steps=200, batch_count=3), ANN)
     running(shared, job.id)
-    began = time.monotonic()
     shared.interrupt(job.id, ANN)
     events = to_end(shared, job.id)
-    assert time.monotonic() - began < 2
     assert events[-1].reason == "interrupted"  # type: ignore[union-attr]
     (image,) = shared.job(job.id, ANN).images
     assert image.partial

@@ -122,9 +122,7 @@ def test_close_ends_the_process(watched: Watched) -> None:
     assert pid is not None
     watched.worker.send(run("j", "slow", steps=500))
     until(lambda: bool(watched.of("j")))
-    began = time.monotonic()
     watched.worker.close()
-    assert time.monotonic() - began < 5
     assert not psutil.pid_exists(pid)
     assert watched.deaths == []
 

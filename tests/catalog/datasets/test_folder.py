@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -83,17 +82,6 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="cannot be read"):
         read(tmp_path / "no" / "where")
     assert count_pictures(tmp_path / "nowhere") == (0, 0)
-
-
-def test_a_thousand_pictures_open_in_a_second_when_known(folder: Path, tmp_path: Path) -> None:
-    data = save(folder, "0.png", noise(1, (16, 16))).read_bytes()
-    for number in range(1, 1000):
-        (folder / f"{number}.png").write_bytes(data)
-        (folder / f"{number}.txt").write_text(f"a picture, tag {number}")
-    read(folder)
-    started = time.perf_counter()
-    assert len(read(folder)) == 1000
-    assert time.perf_counter() - started < 1.5
 
 
 NOTES = Notes(
