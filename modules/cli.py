@@ -14,11 +14,12 @@ import re
 import shutil
 import sys
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from modules.bootstrap import NO_CALLS_HOME
+from modules.catalog.writing import write_whole
 from modules.flags import (
     checked,
     extras_flags,
@@ -31,7 +32,7 @@ from modules.flags import (
     txt2img_flags,
 )
 from modules.schema.errors import BadRequest, UserError
-from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, ImageSaved, Notice, Progress
+from modules.schema.events import Event, Finished, ImageSaved, Progress
 from modules.schema.extras import ExtrasRequest
 from modules.schema.knob import knobs
 from modules.schema.merge import MergeMethod, MergeRequest
@@ -40,7 +41,7 @@ from modules.schema.settings import Settings
 from modules.service.app import App
 from modules.service.inputs import pictures_at
 from modules.service.jobs import Job
-from modules.terminal import FAILED, INTERRUPTED, OWNER, REFUSED, ProgressBar, open_app, say, start_log, tell
+from modules.terminal import INTERRUPTED, OWNER, REFUSED, ProgressBar, Watch, open_app, say, start_log, tell
 from modules.training_command import train
 
 COMMANDS = ("serve", "txt2img", "img2img", "merge", "extras", "train")
@@ -143,7 +144,7 @@ def _draw(given: dict[str, Any], program: Path) -> int:
         if not {"width", "height"} & set(asked):
             request = _at_native_size(app, request)
         job = app.submit(request, OWNER, save=False if names else None)
-        return _Watch(app, job, names, ProgressBar(sys.stderr)).run()
+        return _Drawing(app, job, names, ProgressBar(sys.stderr)).run()
 
 
 def _at_native_size(app: App, request: GenerationRequest) -> GenerationRequest:
@@ -174,7 +175,7 @@ def _merge(arguments: list[str], program: Path) -> int:
     request = checked(MergeRequest, asked)
     with open_app(given, program) as app:
         job = app.submit(request, OWNER)
-        code = _Watch(app, job, None, ProgressBar(sys.stderr)).run()
+        code = _Drawing(app, job, None, ProgressBar(sys.stderr)).run()
         if code == 0 and isinstance(job.request, MergeRequest):
             tell(app.folders.checkpoints[0] / f"{job.request.name}.safetensors")
         return code
@@ -195,7 +196,7 @@ def _extras(arguments: list[str], program: Path) -> int:
             texts=tuple(text for _, text in kept),
             names=tuple(file.name for file in files),
         )
-        return _Watch(app, app.submit(request, OWNER), None, ProgressBar(sys.stderr)).run()
+        return _Drawing(app, app.submit(request, OWNER), None, ProgressBar(sys.stderr)).run()
 
 
 class OutputNames:
@@ -220,54 +221,27 @@ class OutputNames:
     def write(self, index: int, data: bytes) -> Path:
         """Write the file in one piece; raises UserError."""
         path = self.of(index)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            draft.write_bytes(data)
-            os.replace(draft, path)
+            write_whole(path, data)
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise UserError(f"{path} could not be written ({error.strerror}); choose another place.") from error
         return path
 
 
-class _Watch:
-    """Shows a job's events in the terminal until it ends."""
+class _Drawing(Watch):
+    """A job that makes pictures or a file, in the terminal. Ctrl+C keeps what is done."""
 
     def __init__(self, app: App, job: Job, names: OutputNames | None, bar: ProgressBar) -> None:
-        self._app, self._job, self._names, self._bar = app, job, names, bar
-        self._last = 0
+        super().__init__(app, job, bar)
+        self._names = names
 
-    def run(self) -> int:
-        """Exit code of the command. Ctrl+C interrupts the job and keeps what is done; a second one stops at once."""
-        try:
-            return self._until_end()
-        except KeyboardInterrupt:
-            self._bar.line("Interrupting; what is drawn so far is kept.")
-            self._app.interrupt(self._job.id, OWNER)
-            return self._until_end()
-
-    def _until_end(self) -> int:
-        for event in self._events():
-            if isinstance(event, ENDINGS):
-                return self._ended(event)
-            self._show(event)
-        return FAILED
-
-    def _events(self) -> Iterator[Event]:
-        """The job's events, and the engine's state whenever nothing else has happened for a while."""
-        while True:
-            for number, event in self._app.follow(self._job.id, OWNER, self._last, timeout=0.5):
-                self._last = number
-                yield event
-            yield self._app.engine_status()
+    def _stop(self) -> str:
+        self._app.interrupt(self._job.id, self._job.owner)
+        return "Interrupting; what is drawn so far is kept."
 
     def _show(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._bar.progress(event)
-        elif isinstance(event, EngineStatus):
-            self._bar.waiting(event.text)
-        elif isinstance(event, Notice):
-            self._bar.line(event.text)
         elif isinstance(event, ImageSaved):
             path = self._place(event)
             self._bar.clear()
@@ -275,14 +249,10 @@ class _Watch:
 
     def _place(self, image: ImageSaved) -> Path:
         if self._names is None:
-            return self._app.image_path(image.name, OWNER)
-        return self._names.write(image.index, self._app.image_bytes(self._job.id, image.index, OWNER))
+            return self._app.image_path(image.name, self._job.owner)
+        return self._names.write(image.index, self._app.image_bytes(self._job.id, image.index, self._job.owner))
 
-    def _ended(self, event: Finished | Failed) -> int:
-        self._bar.clear()
-        if isinstance(event, Failed):
-            say(event.message + (f" (log id {event.log_id})" if event.log_id else ""))
-            return FAILED
+    def _finished(self, event: Finished) -> int:
         return 0 if event.reason == "done" else INTERRUPTED
 
 

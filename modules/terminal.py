@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from modules.flags import read_settings, translate
-from modules.schema.events import Progress
+from modules.schema.events import EngineStatus, Event, Failed, Finished, Notice, Progress
 from modules.service.app import App
+from modules.service.jobs import Job
 
 OWNER = "command line"
 FAILED = 1
@@ -107,3 +109,56 @@ class ProgressBar:
         if key != self._drawn:
             self._drawn = key
             self.line(f"{key} {text}".strip())
+
+
+class Watch(ABC):
+    """Shows a job in the terminal until it ends. Ctrl+C asks it to stop; a second one ends the command at once."""
+
+    def __init__(self, app: App, job: Job, bar: ProgressBar) -> None:
+        self._app, self._job, self._bar = app, job, bar
+        self._last = 0
+
+    @abstractmethod
+    def _stop(self) -> str:
+        """Ask the job to stop; returns the sentence about it."""
+
+    @abstractmethod
+    def _show(self, event: Event) -> None:
+        """What is seen of an event that is no ending."""
+
+    @abstractmethod
+    def _finished(self, event: Finished) -> int:
+        """The exit code of a job that has not failed."""
+
+    def run(self) -> int:
+        """Exit code of the command."""
+        try:
+            return self._until_end()
+        except KeyboardInterrupt:
+            self._bar.line(self._stop())
+            return self._until_end()
+
+    def _until_end(self) -> int:
+        for event in self._events():
+            if isinstance(event, Failed):
+                self._bar.clear()
+                say(event.message + (f" (log id {event.log_id})" if event.log_id else ""))
+                return FAILED
+            if isinstance(event, Finished):
+                self._bar.clear()
+                return self._finished(event)
+            if isinstance(event, EngineStatus):
+                self._bar.waiting(event.text)
+            elif isinstance(event, Notice):
+                self._bar.line(event.text)
+            else:
+                self._show(event)
+        return FAILED
+
+    def _events(self) -> Iterator[Event]:
+        """The job's events, and the engine's state whenever nothing else has happened for a while."""
+        while True:
+            for number, event in self._app.follow(self._job.id, self._job.owner, self._last, timeout=0.5):
+                self._last = number
+                yield event
+            yield self._app.engine_status()

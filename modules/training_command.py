@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modules.flags import checked, take_parts, train_flags
 from modules.schema.errors import BadRequest
-from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, Notice, TrainStep
+from modules.schema.events import Event, Finished, TrainStep
 from modules.schema.knob import knobs
 from modules.schema.request import GenerationRequest
 from modules.schema.training import PRESETS, TrainingRequest
 from modules.service.app import App
 from modules.service.jobs import Job
 from modules.service.training.desk import Summary
-from modules.terminal import FAILED, INTERRUPTED, OWNER, ProgressBar, open_app, say, tell
+from modules.terminal import INTERRUPTED, OWNER, ProgressBar, Watch, open_app, say, tell
 
 # What the same command may say differently of a run that it goes on with.
 _FREE = ("steps", "data_root", "name", "overwrite_old", "seed")
@@ -35,7 +35,7 @@ def train(arguments: Sequence[str], program: Path) -> int:
         request = _request(app, PRESETS.get(preset, {}) | asked, preview)
         run = None if new else _unfinished(app, request)
         job = app.submit(request, OWNER) if run is None else _again(app, run, asked)
-        return _Watch(app, job, ProgressBar(sys.stderr)).run()
+        return _Training(app, job, ProgressBar(sys.stderr)).run()
 
 
 def _data_set(text: str) -> str:
@@ -89,54 +89,27 @@ def _again(app: App, run: Summary, asked: Mapping[str, Any]) -> Job:
     return app.training.resume(run.run, OWNER, asked.get("steps"))
 
 
-class _Watch:
-    """Shows a training in the terminal until it ends."""
+class _Training(Watch):
+    """A training in the terminal. Ctrl+C pauses it; the last saved state is kept in any case."""
 
     def __init__(self, app: App, job: Job, bar: ProgressBar) -> None:
         assert isinstance(job.request, TrainingRequest)
-        self._app, self._job, self._bar, self._run = app, job, bar, job.request.run
-        self._last = 0
+        super().__init__(app, job, bar)
+        self._run = job.request.run
 
-    def run(self) -> int:
-        """Exit code of the command. Ctrl+C pauses; a second one stops at once, and the last saved state is kept."""
-        try:
-            return self._until_end()
-        except KeyboardInterrupt:
-            self._bar.line("Pausing; the same command goes on.")
-            self._app.training.pause(self._run)
-            return self._until_end()
-
-    def _until_end(self) -> int:
-        for event in self._events():
-            if isinstance(event, ENDINGS):
-                return self._ended(event)
-            self._show(event)
-        return FAILED
-
-    def _events(self) -> Iterator[Event]:
-        while True:
-            for number, event in self._app.follow(self._job.id, self._job.owner, self._last, timeout=0.5):
-                self._last = number
-                yield event
-            yield self._app.engine_status()
+    def _stop(self) -> str:
+        self._app.training.pause(self._run)
+        return "Pausing; the same command goes on."
 
     def _show(self, event: Event) -> None:
         if isinstance(event, TrainStep):
             self._bar.show(event.step / event.steps, step_text(event))
-        elif isinstance(event, EngineStatus):
-            self._bar.waiting(event.text)
-        elif isinstance(event, Notice):
-            self._bar.line(event.text)
 
-    def _ended(self, event: Finished | Failed) -> int:
-        self._bar.clear()
-        summary = self._app.training.summary(self._run)
-        if isinstance(event, Failed):
-            say(event.message + (f" (log id {event.log_id})" if event.log_id else ""))
-            return FAILED
+    def _finished(self, event: Finished) -> int:
         if event.reason == "done":
             tell(self._app.training.result(self._run))
             return 0
+        summary = self._app.training.summary(self._run)
         where = f"at step {summary.step} of {summary.steps}"
         say(f"The run {self._run} is {summary.state} {where}; the same command goes on.")
         return INTERRUPTED

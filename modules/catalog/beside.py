@@ -15,6 +15,7 @@ from PIL import Image
 from modules.catalog.cache import Facts, FileCache, Stamp
 from modules.catalog.diffusers_folder import read_json_object
 from modules.catalog.listing import Found
+from modules.catalog.writing import replacing, write_whole
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif")
 _TEXTS = (".description.txt", ".txt")
@@ -115,9 +116,7 @@ def write_note(path: Path, note: Note) -> None:
         table["sd version"] = note.family
     if note.vae or "vae" in table:
         table["vae"] = note.vae
-    part = file.with_name(file.name + ".part")
-    part.write_text(json.dumps(table, indent=4, ensure_ascii=False), encoding="utf-8")
-    os.replace(part, file)
+    write_whole(file, json.dumps(table, indent=4, ensure_ascii=False).encode())
 
 
 def write_preview(path: Path, picture: Image.Image, avoiding: Collection[Path] = ()) -> Path:
@@ -128,11 +127,10 @@ def write_preview(path: Path, picture: Image.Image, avoiding: Collection[Path] =
     target = path.with_suffix(".png")
     if target == path or target in avoiding:
         target = path.with_suffix(".preview.png")
-    part = target.with_name(target.name + ".part")
-    picture.save(part, "PNG")
-    if target.exists():
-        os.replace(target, target.with_name(target.name + ".bak"))
-    os.replace(part, target)
+    with replacing(target) as draft:
+        picture.save(draft, "PNG")
+        if target.exists():
+            os.replace(target, target.with_name(target.name + ".bak"))
     return target
 
 

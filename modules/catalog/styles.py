@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from modules.catalog.writing import write_whole
 from modules.prompts.prompt import strip_comments
 from modules.schema.errors import BadRequest, UnknownName, UserError
 
@@ -111,7 +110,7 @@ class StyleFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists():
                 shutil.copyfile(self.path, self.path.with_name(self.path.name + ".bak"))
-            _replace(self.path, text.getvalue().encode("utf-8-sig"))
+            write_whole(self.path, text.getvalue().encode("utf-8-sig"))
         except OSError as error:
             raise UserError(f"The styles could not be saved to {self.path} ({error.strerror}).") from error
         self._stamp = None
@@ -183,16 +182,3 @@ def _parse(text: str, path: Path) -> list[Style]:
         for row in rows
         if row.get("name", "").strip()
     ]
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise

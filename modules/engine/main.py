@@ -123,8 +123,10 @@ class Engine:
         self._status("busy", ref=job.model)
         return self._follow(job.id, self._parts.generate(job, model))
 
-    def _follow(self, job_id: str, events: Events) -> Finished | Failed:
-        """Send what comes of a job, telling it of commands; returns its ending."""
+    def _follow(
+        self, job_id: str, events: Events, ask: Callable[[Event], str | None] | None = None
+    ) -> Finished | Failed:
+        """Send what comes of a job, telling it of commands (what `ask` says after each event); returns its ending."""
         told: str | None = None
         try:
             while True:
@@ -132,7 +134,7 @@ class Engine:
                 if isinstance(event, ENDINGS):
                     return event
                 self._send(job_id, event)
-                told = self._orders.signal(job_id)
+                told = ask(event) if ask else self._orders.signal(job_id)
         except StopIteration:
             return Finished("done")
         finally:
@@ -143,23 +145,15 @@ class Engine:
 
         While it draws its own previews the models are not free; it is then asked to give way.
         """
-        told: str | None = None
-        try:
-            while True:
-                event = events.send(told)
-                if isinstance(event, ENDINGS):
-                    return event
-                self._send(job_id, event)
-                drawing = isinstance(event, TrainStep) and event.state == "drawing"
-                if not drawing:
-                    self._interlude()
-                told = self._orders.signal(job_id) or ("pause" if self._orders.must_end else None)
-                if told is None and drawing and self._orders.any_waiting:
-                    told = "border"
-        except StopIteration:
-            return Finished("done")
-        finally:
-            events.close()
+
+        def ask(event: Event) -> str | None:
+            drawing = isinstance(event, TrainStep) and event.state == "drawing"
+            if not drawing:
+                self._interlude()
+            told = self._orders.signal(job_id) or ("pause" if self._orders.must_end else None)
+            return told or ("border" if drawing and self._orders.any_waiting else None)
+
+        return self._follow(job_id, events, ask)
 
     def _interlude(self) -> None:
         done = False

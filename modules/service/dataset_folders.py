@@ -9,8 +9,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.catalog.datasets.captions import write_whole
 from modules.catalog.datasets.folder import count_pictures
+from modules.catalog.writing import write_whole
 from modules.schema.errors import BadRequest, NotFound, UnknownName, UserError
 from modules.schema.json_object import parse_object
 from modules.service.naming import folder_parts, sanitize

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from modules.catalog.datasets.captions import decode_text, write_whole
+from modules.catalog.datasets.captions import decode_text
 from modules.catalog.datasets.facts import ENDINGS, facts_of
 from modules.catalog.datasets.folder import MASK
+from modules.catalog.writing import write_whole
 from modules.schema.errors import UserError
 from modules.service.naming import folder_parts, sanitize
 

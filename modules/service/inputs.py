@@ -20,8 +20,8 @@ from typing import Protocol
 from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import BaseModel
 
+from modules.catalog.writing import write_whole
 from modules.schema.errors import BadRequest, NotFound, UserError
-from modules.service.outputs import write_atomically
 from modules.service.picture_text import read_picture_text
 
 MOST_PIXELS = 16384 * 16384 // 2
@@ -62,7 +62,7 @@ class InputPictures:
             else:
                 file = io.BytesIO()
                 picture.save(file, "PNG", compress_level=_LEVEL)
-                write_atomically(path, file.getvalue())
+                write_whole(path, file.getvalue())
         except OSError as error:
             raise UserError(f"The picture could not be kept ({error.strerror}): make room on the disk.") from error
         return name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from modules.catalog.writing import write_whole
 from modules.schema.errors import NotFound, UserError
 from modules.schema.infotext import write, write_json
 from modules.schema.request import GenerationRequest
@@ -96,11 +96,9 @@ class Outputs:
                 data, ending, infotext = self.encode(pixels, width, height, request, facts, lossless=lossless)
                 stem = naming.file_stem(self._pattern())
                 path = folder / (f"{number:05}-{stem}{ending}" if stem else f"{number:05}{ending}")
-                write_atomically(path, data)
+                write_whole(path, data)
                 if self._settings.save_txt:
-                    write_atomically(
-                        path.with_name(f"{path.name.removesuffix(ending)}.txt"), f"{infotext}\n".encode()
-                    )
+                    write_whole(path.with_name(f"{path.name.removesuffix(ending)}.txt"), f"{infotext}\n".encode())
         except OSError as error:
             raise _cannot_save(error, folder) from error
         return SavedImage(path.relative_to(self._root).as_posix(), path, infotext)
@@ -118,7 +116,7 @@ class Outputs:
             with self._number(folder, base) as number:
                 begin = f"{base}-{number:04}" if base else f"{number:05}"
                 path = folder / (f"{begin}-{name}.png" if name else f"{begin}.png")
-                write_atomically(path, data)
+                write_whole(path, data)
         except OSError as error:
             raise _cannot_save(error, folder) from error
         return SavedImage(path.relative_to(self._root).as_posix(), path, infotext)
@@ -168,17 +166,6 @@ def _largest_number(folder: Path, base: str = "") -> int:
         names = [e.name for e in entries if e.name.startswith(begin) and e.name.lower().endswith(_PICTURES)]
         matches = (_NUMBER.match(name[len(begin) :]) for name in names)
         return max((int(match[1]) for match in matches if match), default=-1)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that nobody ever sees a part of it, not even after a failure."""
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _cannot_save(error: OSError, folder: Path) -> UserError:

@@ -9,9 +9,9 @@ import os
 import time
 from pathlib import Path
 
-from modules.catalog.datasets.captions import write_whole
 from modules.catalog.datasets.folder import DataPicture
 from modules.catalog.datasets.opening import flat, open_upright
+from modules.catalog.writing import write_whole
 
 _KEPT_DAYS = 30.0
 _QUALITY = 82
@@ -41,7 +41,7 @@ class Thumbnails:
         image.save(file, "JPEG", quality=_QUALITY)
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, file.getvalue())
+            write_whole(path, file.getvalue(), sync=False)
         return file.getvalue()
 
     def _prune(self) -> None:

@@ -20,7 +20,7 @@ from modules.schema.engine import ModelRef
 from modules.schema.events import Finished, ImageDone, Progress
 from modules.schema.parts import LATENT_UPSCALERS, Hires, ImageInput, Inpaint, Refiner
 from modules.schema.request import GenerationRequest
-from tests.engine.pictures import MINIATURE, Drawer, drawer, far, keep, pictures
+from tests.engine.pictures import MINIATURE, Drawer, far, keep, pictures
 from tests.tiny import NATIVE_64, write_tiny_sd1
 
 pytestmark = pytest.mark.engine
@@ -39,21 +39,6 @@ HIRES = BASE.replace(hires=Hires(steps=3, denoising_strength=0.4, scale=1.5))
 # Where only matters what is done, not what it looks like.
 SMALL = BASE.replace(width=64, height=64)
 QUICK = SMALL.replace(steps=4, hires=Hires(steps=2, denoising_strength=0.5, scale=1.5))
-
-
-@pytest.fixture(scope="module")
-def model() -> LoadedModel:
-    return Store(capacity=1, device=pick_device("cpu")).get(ModelRef(checkpoint=str(MINIATURE)), "fp32")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("inputs")
-
-
-@pytest.fixture(scope="module")
-def draw(model: LoadedModel, folder: Path) -> Drawer:
-    return drawer(model, folder)
 
 
 @pytest.fixture(scope="module")

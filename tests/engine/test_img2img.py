@@ -11,17 +11,14 @@ from PIL import Image
 
 from modules.engine.generate import generate
 from modules.engine.loading.model import LoadedModel
-from modules.engine.loading.placement import pick_device
-from modules.engine.loading.store import Store
 from modules.engine.supplies import Supplies
-from modules.schema.engine import ModelRef
 from modules.schema.errors import BadRequest, UnknownName
 from modules.schema.events import Finished, ImageDone, Progress
 from modules.schema.infotext import parse, to_request, write
 from modules.schema.parts import ImageInput, Inpaint, SoftInpaint
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import SAMPLERS
-from tests.engine.pictures import MINIATURE, Drawer, drawer, far, keep, pictures
+from tests.engine.pictures import Drawer, far, keep, pictures
 
 pytestmark = pytest.mark.engine
 
@@ -35,21 +32,6 @@ BASE = GenerationRequest(
     subseed=7,
     sampler="Euler",
 )
-
-
-@pytest.fixture(scope="module")
-def model() -> LoadedModel:
-    return Store(capacity=1, device=pick_device("cpu")).get(ModelRef(checkpoint=str(MINIATURE)), "fp32")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("inputs")
-
-
-@pytest.fixture(scope="module")
-def draw(model: LoadedModel, folder: Path) -> Drawer:
-    return drawer(model, folder)
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modules.engine.loading.placement import pick_device
-from modules.engine.loading.store import Store
-from modules.schema.engine import ModelRef
 from modules.schema.parts import ImageInput
 from modules.schema.request import GenerationRequest
 from modules.service.inputs import InputPictures
 from modules.service.plans import Program
 from modules.service.scripts.outpainting import Outpainting, OutpaintingOptions
 from modules.service.scripts.poor_man import PoorMan, PoorManOptions
-from tests.engine.pictures import MINIATURE, Drawer, drawer, far
+from tests.engine.pictures import Drawer, far
 
 pytestmark = pytest.mark.engine
 
@@ -36,14 +33,8 @@ class _Results(dict[int, Image.Image]):
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> InputPictures:
-    return InputPictures(tmp_path_factory.mktemp("inputs"))
-
-
-@pytest.fixture(scope="module")
-def draw(inputs: InputPictures) -> Drawer:
-    return drawer(Store(capacity=1, device=pick_device("cpu")).get(ModelRef(checkpoint=str(MINIATURE)), "fp32"),
-                  Path(inputs.folder))  # fmt: skip
+def inputs(folder: Path) -> InputPictures:
+    return InputPictures(folder)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,32 @@ ADDRESS = "http://127.0.0.1:7860"
 
 Connect = Callable[..., TestClient]
 
+# What the bodies of A1111's own API tests have in common, with all its odd values.
+A1111_BODY: dict[str, Any] = {
+    "batch_size": 1,
+    "cfg_scale": 7,
+    "eta": 0,
+    "height": 64,
+    "n_iter": 1,
+    "negative_prompt": "",
+    "prompt": "example prompt",
+    "restore_faces": False,
+    "s_churn": 0,
+    "s_noise": 1,
+    "s_tmax": 0,
+    "s_tmin": 0,
+    "sampler_index": "Euler a",
+    "seed": -1,
+    "seed_resize_from_h": -1,
+    "seed_resize_from_w": -1,
+    "steps": 3,
+    "styles": [],
+    "subseed": -1,
+    "subseed_strength": 0,
+    "tiling": False,
+    "width": 64,
+}
+
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:

@@ -16,15 +16,11 @@ from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.app import App
 from modules.service.inputs import picture_hash
-from tests.web.conftest import body
+from tests.web.conftest import A1111_BODY, body
 
-# The body of A1111's own API tests, with all its odd values.
 BASE: dict[str, Any] = {
-    "batch_size": 1,
-    "cfg_scale": 7,
+    **A1111_BODY,
     "denoising_strength": 0.75,
-    "eta": 0,
-    "height": 64,
     "include_init_images": False,
     "inpaint_full_res": False,
     "inpaint_full_res_padding": 0,
@@ -32,26 +28,8 @@ BASE: dict[str, Any] = {
     "inpainting_mask_invert": False,
     "mask": None,
     "mask_blur": 4,
-    "n_iter": 1,
-    "negative_prompt": "",
     "override_settings": {},
-    "prompt": "example prompt",
     "resize_mode": 0,
-    "restore_faces": False,
-    "s_churn": 0,
-    "s_noise": 1,
-    "s_tmax": 0,
-    "s_tmin": 0,
-    "sampler_index": "Euler a",
-    "seed": -1,
-    "seed_resize_from_h": -1,
-    "seed_resize_from_w": -1,
-    "steps": 3,
-    "styles": [],
-    "subseed": -1,
-    "subseed_strength": 0,
-    "tiling": False,
-    "width": 64,
 }
 
 

@@ -13,36 +13,14 @@ from starlette.testclient import TestClient
 
 from modules.service.app import App
 from modules.web.api.grid import grid_rows
-from tests.web.conftest import body
+from tests.web.conftest import A1111_BODY, body
 
-# The body of A1111's own API tests, with all its odd values.
 BASE: dict[str, Any] = {
-    "batch_size": 1,
-    "cfg_scale": 7,
+    **A1111_BODY,
     "denoising_strength": 0,
     "enable_hr": False,
-    "eta": 0,
     "firstphase_height": 0,
     "firstphase_width": 0,
-    "height": 64,
-    "n_iter": 1,
-    "negative_prompt": "",
-    "prompt": "example prompt",
-    "restore_faces": False,
-    "s_churn": 0,
-    "s_noise": 1,
-    "s_tmax": 0,
-    "s_tmin": 0,
-    "sampler_index": "Euler a",
-    "seed": -1,
-    "seed_resize_from_h": -1,
-    "seed_resize_from_w": -1,
-    "steps": 3,
-    "styles": [],
-    "subseed": -1,
-    "subseed_strength": 0,
-    "tiling": False,
-    "width": 64,
 }
 INFO_KEYS = [
     "prompt",

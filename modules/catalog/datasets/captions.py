@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
+
+from modules.catalog.writing import write_whole
 
 Source = Literal["txt", "name", "none"]
 
@@ -72,15 +73,4 @@ def write_caption(picture: Path, caption: str | None) -> None:
     if caption is None:
         path.unlink(missing_ok=True)
     else:
-        write_whole(path, caption.strip()[:LONGEST].encode("utf-8", "replace"))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that nobody ever sees a part of it. Raises OSError."""
-    part = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        write_whole(path, caption.strip()[:LONGEST].encode("utf-8", "replace"), sync=False)

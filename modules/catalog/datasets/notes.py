@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from modules.catalog.datasets.captions import write_whole
+from modules.catalog.writing import write_whole
 from modules.schema.json_object import parse_object
 
 FILE = ".webui-dataset.json"

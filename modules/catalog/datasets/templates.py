@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modules.catalog.datasets.captions import read_text, write_whole
+from modules.catalog.datasets.captions import read_text
+from modules.catalog.writing import write_whole
 
 _MOST_LINES = 1000
 

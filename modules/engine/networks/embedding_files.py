@@ -4,7 +4,6 @@ pictures that carry one."""
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from modules.catalog import embedding_pictures as pictures
+from modules.catalog.writing import replacing, write_whole
 from modules.engine.loading.readers import open_tensors, read_pickle
 from modules.schema.errors import ModelFileError
 
@@ -140,7 +140,7 @@ def write_safetensors(path: Path, embedding: Embedding) -> None:
     metadata = {key: value for key, value in noted.items() if value}
     # Bytes are written by Python, so that a full disk is an OSError.
     data = save(tensors, metadata)
-    _atomically(path, lambda part: part.write_bytes(data))
+    write_whole(path, data)
 
 
 def write_pt(path: Path, embedding: Embedding) -> None:
@@ -148,14 +148,15 @@ def write_pt(path: Path, embedding: Embedding) -> None:
     restricted unpickler."""
     data = io.BytesIO()
     torch.save(_table(embedding, lambda tensor: tensor.clone()), data)
-    _atomically(path, lambda part: part.write_bytes(data.getvalue()))
+    write_whole(path, data.getvalue())
 
 
 def write_picture(path: Path, embedding: Embedding, picture: Image.Image) -> None:
     """Write a PNG that carries the embedding in its text and, for hosts that remove text, in its pixels; atomic."""
     table = _table(embedding, lambda tensor: {_NUMBERS: tensor.tolist()})
     wide = pictures.hide(table, picture)
-    _atomically(path, lambda part: wide.save(part, format="PNG", pnginfo=pictures.chunk_of(table)))
+    with replacing(path) as draft:
+        wide.save(draft, format="PNG", pnginfo=pictures.chunk_of(table))
 
 
 def _table(embedding: Embedding, store: Callable[[Tensor], Any]) -> dict[str, Any]:
@@ -172,15 +173,6 @@ def _table(embedding: Embedding, store: Callable[[Tensor], Any]) -> dict[str, An
         "sd_checkpoint": embedding.checkpoint_hash or None,
         "sd_checkpoint_name": embedding.checkpoint or None,
     }
-
-
-def _atomically(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def convert(path: Path) -> Path:

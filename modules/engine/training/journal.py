@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from modules.engine.training.files import write_whole
+from modules.engine.training.files import write_with
 from modules.engine.training.tensorboard import EventFile
 
 _COLUMNS = "step,epoch,epoch_step,loss,learn_rate\n"
@@ -46,8 +46,8 @@ class Journal:
         """Forget what was written of steps after `step`; raises OSError."""
         self._lines.clear()
         kept = [line for line in _read(self._history) if line.step <= step]
-        write_whole(self._history, lambda part: part.write_text(_json(kept), encoding="utf-8"))
-        write_whole(self._table, lambda part: part.write_text(_COLUMNS + self._rows(kept), encoding="utf-8"))
+        write_with(self._history, lambda part: part.write_text(_json(kept), encoding="utf-8"))
+        write_with(self._table, lambda part: part.write_text(_COLUMNS + self._rows(kept), encoding="utf-8"))
 
     def add(self, line: Line) -> None:
         self._lines.append(line)

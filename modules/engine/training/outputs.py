@@ -16,7 +16,7 @@ from torch import Tensor
 
 from modules.engine.loading.model import PRECISION_NAMES, LoadedModel
 from modules.engine.training.facts import Facts
-from modules.engine.training.files import save_json, write_whole
+from modules.engine.training.files import save_json, write_with
 from modules.engine.training.lesson import Learned
 from modules.engine.training.state import Course
 from modules.schema.engine import EngineJob
@@ -154,4 +154,4 @@ class Outputs:
 
 def save_png(path: Path, picture: Image.Image) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda part: picture.save(part, format="PNG"))
+    write_with(path, lambda part: picture.save(part, format="PNG"))

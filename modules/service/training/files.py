@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from modules.catalog.writing import replacing
 from modules.schema.errors import NotFound, UserError
 from modules.schema.training import TrainingRequest
 from modules.service.training.runs import COPIES, REQUEST, Run
@@ -85,11 +85,9 @@ def copy_of(run: Run, request: TrainingRequest, step: int) -> Path:
 
 def keep(source: Path, result: Path) -> None:
     """Make `source` the file `result`, in one piece; raises UserError."""
-    draft = result.with_name(f".{result.name}.{os.getpid()}.tmp")
     try:
         result.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, draft)
-        os.replace(draft, result)
+        with replacing(result) as draft:
+            shutil.copyfile(source, draft)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise UserError(f"{result} could not be written ({error.strerror}): make room and try again.") from error

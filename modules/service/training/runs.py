@@ -23,6 +23,7 @@ import psutil
 from pydantic import ValidationError
 
 from modules.catalog.headers import read_safetensors
+from modules.catalog.writing import write_whole
 from modules.schema.errors import BadRequest, ModelFileError, NotFound, UserError
 from modules.schema.frozen import Frozen
 from modules.schema.json_object import parse_object
@@ -160,8 +161,8 @@ class Runs:
         """Keep the resolved request and, at the beginning, the data set; raises UserError."""
         try:
             if pictures is not None:
-                write_atomically(run.path(DATASET), pictures.model_dump_json(indent=1))
-            write_atomically(run.path(REQUEST), request.model_dump_json(indent=1))
+                write_whole(run.path(DATASET), pictures.model_dump_json(indent=1).encode())
+            write_whole(run.path(REQUEST), request.model_dump_json(indent=1).encode())
         except OSError as error:
             raise UserError(_gone(run, error)) from error
 
@@ -200,7 +201,7 @@ class Runs:
             record = self.record(run).replace(**changes)
             record = record.replace(process=this_process() if record.state in OPEN else None)
             try:
-                write_atomically(run.path(RECORD), record.model_dump_json())
+                write_whole(run.path(RECORD), record.model_dump_json().encode())
             except OSError as error:
                 log.warning("the state of the run %s cannot be noted: %s", run.id, error)
 
@@ -220,7 +221,7 @@ class Runs:
         if str(root) not in self._roots:
             self._roots = [*self._roots, str(root)]
             self._noted.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._noted, json.dumps(self._roots))
+            write_whole(self._noted, json.dumps(self._roots).encode())
 
 
 def _below(root: Path) -> list[Run]:
@@ -278,17 +279,3 @@ def is_alive(process: tuple[int, float] | None) -> bool:
         return abs(psutil.Process(process[0]).create_time() - process[1]) < 1
     except psutil.Error:
         return False
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a power cut, finds the old text or the new one. Raises OSError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from safetensors.numpy import save
 
 from modules.catalog.checkpoints import CheckpointCatalog
 from modules.catalog.token_rows import find_rows
+from modules.catalog.writing import write_whole
 from modules.schema.errors import BadRequest, ModelFileError, UserError
 from modules.schema.training import TrainingRequest
 from modules.service.embedding_tool import word_rows
@@ -89,11 +89,8 @@ def _rows(checkpoint: Path, tokens: list[int], count: int) -> list[Rows]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        os.replace(draft, path)
+        write_whole(path, data)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise UserError(f"{path} could not be written ({error.strerror}): make room and try again.") from error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from pathlib import Path
 from typing import Any
+
+from modules.catalog.writing import write_whole
 
 FORM_LIMIT = 256 << 10
 _MOST_FORMS = 5000
@@ -34,9 +35,7 @@ class Forms:
         with self._lock:
             self._folder.mkdir(parents=True, exist_ok=True)
             is_new = not path.exists()
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(form, ensure_ascii=False), encoding="utf-8")
-            os.replace(temporary, path)
+            write_whole(path, json.dumps(form, ensure_ascii=False).encode(), sync=False)
             if is_new:
                 self._remove_old()
 

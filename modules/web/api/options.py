@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 
+from modules.catalog.writing import write_whole
 from modules.schema.errors import BadRequest, UserError
 from modules.schema.request import GenerationRequest
 from modules.service.app import App
@@ -120,9 +120,7 @@ class Options:
 
     def _save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self._set, indent=1, ensure_ascii=False), encoding="utf-8")
-        os.replace(temporary, self._path)
+        write_whole(self._path, json.dumps(self._set, indent=1, ensure_ascii=False).encode())
 
 
 def request_fields(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def _file(form: str, name: str, label: str, icon: str) -> str:
 def _empty(form: str) -> str:
     """What lies over the canvas while there is no picture."""
     return (
-        f'<div class="easel-call"><label class="easel-drop" for="{form}-file"><b>Drop a picture here</b>'
+        f'<div class="easel-call"><label class="drop-call" for="{form}-file"><b>Drop a picture here</b>'
         "<span>or choose a file, or paste one</span></label>"
         f'<input type="file" id="{form}-file" accept="image/*" aria-label="Picture to begin with">'
         '<button type="button" class="second small" data-action="blank">Start with a white sheet</button></div>'

@@ -69,7 +69,7 @@ def test_a_run_from_folder_to_result(job: Job, store: Store) -> None:
     assert [row["step"] for row in history(one) if row["evaluation"] is not None] == [0, 4, 8]
     last = [event for event in events if isinstance(event, TrainStep)][-1]
     assert (last.step, last.steps, last.run) == (8, 8, "run")
-    assert not list(folder.rglob("*.part"))
+    assert not [*folder.rglob("*.part"), *folder.rglob("*.tmp")]
 
 
 def test_a_kill_at_any_moment_changes_no_bit(job: Job, store: Store) -> None:
@@ -208,14 +208,14 @@ def test_one_poisoned_batch_is_survived(job: Job, store: Store, monkeypatch: pyt
 def test_a_full_disk_pauses_and_nothing_is_lost(job: Job, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = job("whole", steps=6, save_embedding_every=2)
     list(train(whole, store))
-    one, write, calls = job("full", steps=6, save_embedding_every=2), files.write_whole, iter(range(10_000))
+    one, write, calls = job("full", steps=6, save_embedding_every=2), files.write_with, iter(range(10_000))
 
     def full(path: Path, work: Callable[[Path], object]) -> None:
         if next(calls) > 2:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write(path, work)
 
-    monkeypatch.setattr(files, "write_whole", full)
+    monkeypatch.setattr(files, "write_with", full)
     events = list(train(one, store))
     assert reason(events) == "paused"
     (notice,) = [event for event in events if isinstance(event, Notice)]
