@@ -20,8 +20,15 @@ async def _owner(request: Request) -> str:
     return request.state.owner
 
 
+async def _rules_here(request: Request) -> None:
+    if request.state.role != "owner":
+        raise HttpProblem(403, "Only the owner of this machine may do this; ask them.", "Forbidden")
+
+
 TheApp = Annotated[App, Depends(_app)]
 Owner = Annotated[str, Depends(_owner)]
+# In a route's `dependencies`: what concerns the machine or other people is the machine's owner's.
+OWNER_ONLY = Depends(_rules_here)
 
 
 async def read_body(request: Request, limit: int) -> bytes:

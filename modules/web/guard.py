@@ -59,7 +59,7 @@ class Guard:
             await error_response(403, "Forbidden", problem)(scope, receive, send)
             return
         owner, is_new = _owner(scope["path"], headers.get("cookie", ""))
-        scope.setdefault("state", {})["owner"] = owner
+        scope.setdefault("state", {}).update(owner=owner, role="owner")
         await self._app(scope, receive, _decorated(send, owner if is_new else None))
 
     def _refusal(self, scope: Scope, headers: Headers) -> str | None:
