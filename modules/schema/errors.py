@@ -18,6 +18,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_NAME = 200
+
 
 class UserError(Exception):
     """A failure whose message is one sentence for the user, with the remedy."""
@@ -37,6 +39,7 @@ class UnknownName(BadRequest):
     def __init__(
         self, what: str, name: str, known: Iterable[str], field: str | None = None, *, reason: str = ""
     ) -> None:
+        name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
         near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
         hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
         told = f"The {what} {name!r} cannot be told: {reason}." if reason else f"There is no {what} named {name!r}."

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from modules.schema.errors import BadRequest
 from modules.service.app import App
+from modules.web import strict_json
 from modules.web.errors import HttpProblem
 
 
@@ -49,10 +49,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 async def read_json(request: Request, limit: int) -> dict[str, Any]:
     """The body as a JSON object of at most `limit` bytes."""
-    try:
-        value = json.loads(await read_body(request, limit))
-    except ValueError:
-        raise BadRequest("The body is not JSON; send a JSON object.") from None
+    value = strict_json.loads(await read_body(request, limit))
     if not isinstance(value, dict):
         raise BadRequest("The body must be a JSON object.")
     return value

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import logging
+import reprlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
@@ -19,6 +21,7 @@ from modules.schema.knob import knobs
 from modules.schema.parts import PARTS
 
 _LOG = logging.getLogger(__name__)
+_MOST_COMPLAINTS = 20
 
 
 class HttpProblem(UserError):
@@ -60,13 +63,17 @@ def bad_value(error: ValidationError, model: type[BaseModel], names: Mapping[str
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    if isinstance(value, str | bytes):
+        text = repr(value[:60])
+    else:
+        text = reprlib.repr(value) if isinstance(value, Collection) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def install(server: FastAPI) -> None:
     """Make `server` answer every failure in this shape."""
     server.add_exception_handler(UserError, _user_error)
+    server.add_exception_handler(RequestValidationError, _misfit)
     server.add_exception_handler(HTTPException, _http_error)
     server.add_exception_handler(Exception, _bug)
 
@@ -75,6 +82,14 @@ async def _user_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, UserError)
     kind = error.error if isinstance(error, HttpProblem) else type(error).__name__
     return error_response(status_of(error), kind, str(error), getattr(error, "field", None))
+
+
+async def _misfit(_request: Request, error: Exception) -> JSONResponse:
+    """FastAPI's own list, but what was sent is shown in short: it may be megabytes, or no JSON at all."""
+    assert isinstance(error, RequestValidationError)
+    found = list(error.errors())[:_MOST_COMPLAINTS]
+    told = [{**{key: one[key] for key in ("type", "loc", "msg")}, "input": _shown(one.get("input"))} for one in found]
+    return JSONResponse({"detail": told}, 422)
 
 
 async def _http_error(_request: Request, error: Exception) -> JSONResponse:

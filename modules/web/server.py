@@ -42,6 +42,7 @@ from modules.web.api import (
 )
 from modules.web.api.forms import Forms
 from modules.web.api.options import Options
+from modules.web.bodies import Bodies
 from modules.web.gate import Gate
 from modules.web.guard import Guard
 
@@ -66,6 +67,7 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.state.gate = gate
     server.state.options = Options(app)
     server.state.forms = Forms(app.folders.state / "forms")
+    server.add_middleware(Bodies)
     server.add_middleware(Guard, server_name=app.settings.server_name)
     errors.install(server)
     server.include_router(docs.router)
