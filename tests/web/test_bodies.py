@@ -14,11 +14,6 @@ ROUTES = (
     ("POST", "/api/v1/form"),
     ("PUT", "/api/v1/styles"),
 )
-    ("POST", "/sdapi/v1/txt2img"),
-    ("POST", "/api/v1/jobs"),
-    ("POST", "/api/v1/form"),
-    ("PUT", "/api/v1/styles"),
-)
 WRONG = {
     "half a character": (r'{"name": "\ud800", "prompt": "\ud800"}', "half of a character"),
     "NaN": ('{"name": "n", "steps": NaN}', "NaN is not a number"),
