@@ -4,6 +4,7 @@ UserError                 a sentence for the user: what, where, what to do
 ├── BadRequest            a value in the request cannot be used (422)
 │   └── UnknownName       a name that nothing answers to; suggests near ones
 ├── NotFound              a job, file or page that is not there (404)
+├── KeyTaken              an order's key was used for another order (409)
 ├── ModelFileError        a model file that cannot be read, is of the wrong kind or refused
 ├── OutOfMemory           the device has no room for the job
 ├── NotANumber            the model gave NaN
@@ -49,6 +50,10 @@ class UnknownName(BadRequest):
 
 class NotFound(UserError):
     """Something asked for by its id or address does not exist, or belongs to somebody else."""
+
+
+class KeyTaken(UserError):
+    """An order came under a key that its sender has used for another order."""
 
 
 class ModelFileError(UserError):

@@ -7,6 +7,7 @@ it is `NotFound`.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from modules.schema.settings import Folders, Settings, folders
 from modules.service.dispatcher import Dispatcher
 from modules.service.estimates import Estimates, QueueItem
 from modules.service.facts import CatalogFacts
-from modules.service.jobs import DatabaseError, Job, Jobs
+from modules.service.jobs import DatabaseError, Job, Jobs, OrderKey
 from modules.service.library import Library
 from modules.service.merging import MergeFinder
 from modules.service.outputs import Outputs
@@ -68,6 +69,7 @@ class App(Library):
         self._outputs = Outputs(places, settings)
         self._pictures = self._make_pictures()
         self._pruned = 0.0
+        self._ordering = threading.Lock()
         self._selected, problem = first_selection(settings.ckpt, self.checkpoints, self._jobs.recall(SELECTED))
         self.notices += problem
         self._recover()
@@ -127,17 +129,33 @@ class App(Library):
 
     # Ordering
 
-    def submit(self, request: AnyOrder, owner: str, *, save: bool | None = None, name: str | None = None) -> Job:
+    def submit_once(self, request: AnyOrder, owner: str, key: OrderKey) -> Job:
+        """`submit`, except where the owner has ordered this under that key: then it is that job.
+
+        Raises `KeyTaken` where the key was used for another order.
+        """
+        with self._ordering:
+            return self._jobs.ordered(owner, key) or self.submit(request, owner, key=key)
+
+    def submit(
+        self,
+        request: AnyOrder,
+        owner: str,
+        *,
+        save: bool | None = None,
+        name: str | None = None,
+        key: OrderKey | None = None,
+    ) -> Job:
         """Put a job at the end of the queue. Raises `BadRequest`, `UnknownName` or `ModelFileError` at once.
 
         `save` False keeps the pictures below the cache folder for a day (None: as the settings say). `name`: what the
-        caller calls the job; found by `job()` as well.
+        caller calls the job; found by `job()` as well. `key` is kept with the job (see `submit_once`).
         """
         resolved, model = self._planner.at_the_door(request)
         wanted = self.settings.samples_save if save is None else save
         try:
             self._prune()
-            job = self._jobs.add(resolved, model, owner, save=wanted, name=name)
+            job = self._jobs.add(resolved, model, owner, save=wanted, name=name, key=key)
         except DatabaseError as error:
             raise UserError(f"The job could not be put into the queue ({error}); is the disk full?") from error
         self._marks.queued(job)

@@ -57,6 +57,17 @@ CREATE TABLE speeds (
 );
 CREATE INDEX speeds_by_what ON speeds (what, number);
 """
+# Made in older files too: a table more disturbs no version of this program.
+_ADDED = """
+CREATE TABLE IF NOT EXISTS order_keys (
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    PRIMARY KEY (owner, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS order_keys_by_job ON order_keys (job);
+"""
 
 
 @dataclass(frozen=True)
@@ -140,3 +151,4 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
     elif version != VERSION:
         raise _Unusable(f"it is of version {version}, this program knows {VERSION}")
+    connection.executescript(f"BEGIN; {_ADDED} COMMIT;")

@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from modules.schema.engine import ModelRef
-from modules.schema.errors import NotFound
+from modules.schema.errors import KeyTaken, NotFound
 from modules.schema.events import Event, ImageSaved, from_json, to_json
 from modules.schema.orders import ORDER, AnyOrder
 from modules.schema.request import GenerationRequest
@@ -79,6 +79,14 @@ class Job:
         return self.request if isinstance(self.request, GenerationRequest) else None
 
 
+@dataclass(frozen=True)
+class OrderKey:
+    """What a caller calls an order, so that sending it again makes no second job; `digest` is of the order's text."""
+
+    name: str
+    digest: str
+
+
 class Jobs:
     """The table of jobs, their stored events, their pictures' addresses, and a few remembered facts."""
 
@@ -96,17 +104,39 @@ class Jobs:
     # Jobs
 
     def add(
-        self, request: AnyOrder, model: ModelRef, owner: str, *, save: bool = True, name: str | None = None
+        self,
+        request: AnyOrder,
+        model: ModelRef,
+        owner: str,
+        *,
+        save: bool = True,
+        name: str | None = None,
+        key: OrderKey | None = None,
     ) -> Job:
-        """A new waiting job at the end of the queue."""
+        """A new waiting job at the end of the queue; its `key`, if it has one, is kept as long as the job is."""
         job_id = uuid.uuid4().hex
         values = (job_id, owner, name, request.model_dump_json(), model.model_dump_json(), save, time.time())
-        self._write(
-            "INSERT INTO jobs (id, owner, name, request, model, save, created, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting')",
-            values,
-        )
+        with self._lock, self._db:
+            self._db.execute(
+                "INSERT INTO jobs (id, owner, name, request, model, save, created, state) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting')",
+                values,
+            )
+            if key is not None:
+                self._db.execute("INSERT INTO order_keys (owner, key, digest, job) VALUES (?, ?, ?, ?)",
+                                 (owner, key.name, key.digest, job_id))  # fmt: skip
         return self.get(job_id)
+
+    def ordered(self, owner: str, key: OrderKey) -> Job | None:
+        """The job that the owner ordered under that key. Raises KeyTaken where the order was another one."""
+        rows = self._read("SELECT digest, job FROM order_keys WHERE owner = ? AND key = ?", (owner, key.name))
+        if not rows:
+            return None
+        if rows[0][0] != key.digest:
+            raise KeyTaken(
+                f"The key {key.name!r} was used for another order (job {rows[0][1]}): use a new key for a new order."
+            )
+        return self.get(rows[0][1])
 
     def get(self, job_id: str) -> Job:
         """The job of that id, whoever owns it; raises NotFound."""

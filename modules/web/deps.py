@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from modules.schema.errors import BadRequest
+from modules.schema.orders import AnyOrder
 from modules.service.app import App
+from modules.service.jobs import Job, OrderKey
 from modules.web import strict_json
 from modules.web.errors import HttpProblem
 
@@ -29,6 +33,25 @@ TheApp = Annotated[App, Depends(_app)]
 Owner = Annotated[str, Depends(_owner)]
 # In a route's `dependencies`: what concerns the machine or other people is the machine's owner's.
 OWNER_ONLY = Depends(_rules_here)
+
+
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[!-~]{1,255}$",
+        description="A name of the sender's own for this order (visible ASCII, such as a UUID): sent again, with the "
+        "same body, it answers with the same job. Kept as long as the job is; 409 where the body is another one.",
+    ),
+]
+
+
+def submit_keyed(app: App, order: AnyOrder, owner: str, key: str | None, values: dict[str, Any]) -> Job:
+    """Put an order into the queue; with a `key` once, however often it comes. `values`: the order as it was sent."""
+    if key is None:
+        return app.submit(order, owner)
+    text = json.dumps([order.__class__.__name__, values], sort_keys=True)
+    return app.submit_once(order, owner, OrderKey(key, hashlib.sha256(text.encode()).hexdigest()))
 
 
 async def read_body(request: Request, limit: int) -> bytes:

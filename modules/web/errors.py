@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from modules.schema.errors import BadRequest, NotFound, UserError
+from modules.schema.errors import BadRequest, KeyTaken, NotFound, UserError
 from modules.schema.knob import knobs
 from modules.schema.parts import PARTS
 
@@ -44,6 +44,8 @@ def status_of(error: UserError) -> int:
         return error.status
     if isinstance(error, BadRequest):
         return 422
+    if isinstance(error, KeyTaken):
+        return 409
     return 404 if isinstance(error, NotFound) else 500
 
 

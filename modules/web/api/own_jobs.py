@@ -24,7 +24,7 @@ from modules.web import follow
 from modules.web.api.pictures import MEDIA_TYPES, media_type
 from modules.web.api.pnginfo import decode_picture
 from modules.web.api.progress import data_uri
-from modules.web.deps import Owner, TheApp, read_json
+from modules.web.deps import KeyHeader, Owner, TheApp, read_json, submit_keyed
 from modules.web.errors import bad_value
 
 router = APIRouter(prefix="/api/v1")
@@ -61,11 +61,12 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 @router.post("/jobs", status_code=201)
-async def order(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
+async def order(request: Request, app: TheApp, owner: Owner, key: KeyHeader = None) -> dict[str, Any]:
     """Put a request (JSON, every parameter optional) into the queue. Its `kind` is "extras", "merge",
     "script" or "training"; without one it is a GenerationRequest. A picture is its name (see /api/v1/inputs) or a
-    file as base64."""
-    values = await run_in_threadpool(_with_names, await read_json(request, _REQUEST_LIMIT), app)
+    file as base64. With an `Idempotency-Key` an order that is sent again makes no second job."""
+    sent = await read_json(request, _REQUEST_LIMIT)
+    values = await run_in_threadpool(_with_names, sent, app)
     kind = KINDS.get(kind_of(values))
     if kind is None:
         raise UnknownName("kind of job", kind_of(values), KINDS, "kind")
@@ -73,7 +74,7 @@ async def order(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
         wanted = kind.model_validate(values)
     except ValidationError as error:
         raise bad_value(error, kind) from None
-    return job_json(await run_in_threadpool(app.submit, wanted, owner))
+    return job_json(await run_in_threadpool(submit_keyed, app, wanted, owner, key, sent))
 
 
 def _with_names(values: dict[str, Any], app: App) -> dict[str, Any]:

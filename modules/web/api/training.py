@@ -18,7 +18,7 @@ from modules.service.training.desk import Summary
 from modules.service.training.files import RunFile
 from modules.service.training.history import COLUMNS
 from modules.web.api.own_jobs import event_stream
-from modules.web.deps import Owner, TheApp, read_json
+from modules.web.deps import KeyHeader, Owner, TheApp, read_json, submit_keyed
 from modules.web.errors import bad_value
 
 router = APIRouter(prefix="/api/v1/training")
@@ -79,10 +79,10 @@ def presets() -> dict[str, dict[str, Any]]:
 
 
 @router.post("", status_code=201)
-async def order(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
+async def order(request: Request, app: TheApp, owner: Owner, key: KeyHeader = None) -> dict[str, Any]:
     """Put a training (JSON, a TrainingRequest) into the queue; answers with its job's id and its run."""
-    wanted = read_request(await read_json(request, _REQUEST_LIMIT))
-    job = await run_in_threadpool(app.submit, wanted, owner)
+    sent = await read_json(request, _REQUEST_LIMIT)
+    job = await run_in_threadpool(submit_keyed, app, read_request(sent), owner, key, sent)
     assert isinstance(job.request, TrainingRequest)
     return {"job": job.id, "run": job.request.run}
 
