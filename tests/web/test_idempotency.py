@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 from modules.schema.errors import KeyTaken
 from modules.service.app import App
 from modules.service.jobs import OrderKey
-from tests.service.helpers import ANN, BOB, request, until
+from tests.service.helpers import ANN, BOB, make_app, request, until
 from tests.web.conftest import Connect
 
 BODY = {"prompt": "a boat", "width": 16, "height": 16, "steps": 1}
@@ -69,16 +70,15 @@ def test_twenty_at_the_same_moment_are_one_job(client: TestClient, app: App) -> 
     assert len(app.recent("api", 200)) == before + 1
 
 
-def test_keys_outlive_a_restart_and_go_with_their_jobs(start: Callable[..., App]) -> None:
-    first = start()
+def test_keys_outlive_a_restart_and_go_with_their_jobs(tmp_path: Path) -> None:
     key = OrderKey("k", "digest")
-    job = first.submit_once(request("a"), ANN, key)
-    until(lambda: not first.job(job.id, ANN).is_open)
-    first.close()
-    second = start()
-    assert second.submit_once(request("a"), ANN, key).id == job.id
-    with pytest.raises(KeyTaken, match="new key"):
-        second.submit_once(request("a"), ANN, OrderKey("k", "other"))
-    assert second.submit_once(request("a"), BOB, OrderKey("k", "other")).id != job.id
-    second.forget(job.id, ANN)
-    assert second.submit_once(request("a"), ANN, key).id != job.id
+    with closing(make_app(tmp_path)) as first:
+        job = first.submit_once(request("a"), ANN, key)
+        until(lambda: not first.job(job.id, ANN).is_open)
+    with closing(make_app(tmp_path)) as second:
+        assert second.submit_once(request("a"), ANN, key).id == job.id
+        with pytest.raises(KeyTaken, match="new key"):
+            second.submit_once(request("a"), ANN, OrderKey("k", "other"))
+        assert second.submit_once(request("a"), BOB, OrderKey("k", "other")).id != job.id
+        second.forget(job.id, ANN)
+        assert second.submit_once(request("a"), ANN, key).id != job.id
