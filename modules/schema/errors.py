@@ -4,6 +4,8 @@ UserError                 a sentence for the user: what, where, what to do
 ├── BadRequest            a value in the request cannot be used (422)
 │   └── UnknownName       a name that nothing answers to; suggests near ones
 ├── NotFound              a job, file or page that is not there (404)
+├── NotAllowed            what only the machine's owner may do (403)
+├── TooMuch               a limit of this person is reached; later there is room again (429)
 ├── KeyTaken              an order's key was used for another order (409)
 ├── ModelFileError        a model file that cannot be read, is of the wrong kind or refused
 ├── OutOfMemory           the device has no room for the job
@@ -54,6 +56,14 @@ class NotFound(UserError):
 
 class KeyTaken(UserError):
     """An order came under a key that its sender has used for another order."""
+
+
+class NotAllowed(UserError):
+    """Only the owner of the machine may do this."""
+
+
+class TooMuch(UserError):
+    """A limit of this person is reached for now."""
 
 
 class ModelFileError(UserError):

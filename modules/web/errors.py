@@ -16,11 +16,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from modules.schema.errors import BadRequest, KeyTaken, NotFound, UserError
+from modules.schema.errors import BadRequest, KeyTaken, NotAllowed, NotFound, TooMuch, UserError
 from modules.schema.knob import knobs
 from modules.schema.parts import PARTS
 
 _LOG = logging.getLogger(__name__)
+_STATUSES: dict[type[UserError], int] = {
+    BadRequest: 422, NotAllowed: 403, NotFound: 404, KeyTaken: 409, TooMuch: 429,
+}  # fmt: skip
 _MOST_COMPLAINTS = 20
 
 
@@ -42,11 +45,7 @@ def error_response(status: int, error: str, detail: str, field: str | None = Non
 def status_of(error: UserError) -> int:
     if isinstance(error, HttpProblem):
         return error.status
-    if isinstance(error, BadRequest):
-        return 422
-    if isinstance(error, KeyTaken):
-        return 409
-    return 404 if isinstance(error, NotFound) else 500
+    return next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500)
 
 
 def bad_value(error: ValidationError, model: type[BaseModel], names: Mapping[str, str] | None = None) -> BadRequest:
