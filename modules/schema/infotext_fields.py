@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from modules.schema.extension_options import extension_params, read_extensions
 from modules.schema.infotext_format import Infotext
 from modules.schema.infotext_networks import read_networks
 from modules.schema.infotext_parts import PART_KEYS, part_params, read_parts, split_title
@@ -92,6 +93,7 @@ def to_params(request: GenerationRequest, facts: Mapping[str, Any]) -> dict[str,
     if request.seed_resize_from_w > 0 and request.seed_resize_from_h > 0:
         found["Seed resize from"] = f"{request.seed_resize_from_w}x{request.seed_resize_from_h}"
     found.update(part_params(request))
+    found.update(extension_params(request.extensions))
     found.update(facts)
     middle = [key for key in found if key not in FIRST and key not in LAST]
     order = [*FIRST, *middle, *LAST]
@@ -122,6 +124,7 @@ def to_request(infotext: Infotext, base: GenerationRequest) -> tuple[GenerationR
     _read_pairs(reading)
     read_networks(reading)
     read_parts(reading, base)
+    read_extensions(reading)
     _apply_old_version(reading)
     unused = [key for key in reading.params if key not in reading.used and key not in _INFORMING]
     if unused:

@@ -7,11 +7,14 @@ them in the field's metadata and is read back by `knobs()`.
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
+
+Choices = tuple[str, ...] | Callable[[], tuple[str, ...]] | None
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,16 @@ class Knob:
     maximum: float | None
     soft_maximum: float | None
     step: float | None
-    choices: tuple[str, ...] | None
+    listed: Choices
     unit: str
     optional: bool
     hidden: bool
     prefix: str = ""
+
+    @property
+    def choices(self) -> tuple[str, ...] | None:
+        """All values there are, where they can be listed; those of a registry as they are now."""
+        return self.listed() if callable(self.listed) else self.listed
 
     @property
     def flag(self) -> str:
@@ -51,7 +59,7 @@ class _Extra:
     infotext: str | None
     step: float | None
     soft_maximum: float | None
-    choices: tuple[str, ...] | None
+    choices: Choices
     unit: str
     hidden: bool
 
@@ -67,7 +75,7 @@ def knob(
     le: float | None = None,
     soft_le: float | None = None,
     step: float | None = None,
-    choices: tuple[str, ...] | None = None,
+    choices: Choices = None,
     unit: str = "",
     hidden: bool = False,
 ) -> Any:
@@ -116,7 +124,7 @@ def knobs(model: type[BaseModel]) -> dict[str, Knob]:
             maximum=maximum,
             soft_maximum=extra.soft_maximum if extra.soft_maximum is not None else maximum,
             step=extra.step,
-            choices=choices,
+            listed=choices,
             unit=extra.unit,
             optional=optional,
             hidden=extra.hidden,

@@ -177,10 +177,10 @@ class Hires(Frozen):
     checkpoint: str = knob(SAME_CHECKPOINT, "Hires checkpoint", "Model of the second pass.", section="hires",
                            infotext="Hires checkpoint")  # fmt: skip
     sampler: str = knob(SAME_SAMPLER, "Hires sampling method", "Sampler of the second pass.", section="hires",
-                        infotext="Hires sampler", choices=(SAME_SAMPLER, *SAMPLERS.labels()))  # fmt: skip
+                        infotext="Hires sampler", choices=lambda: (SAME_SAMPLER, *SAMPLERS.labels()))  # fmt: skip
     scheduler: str = knob(SAME_SCHEDULER, "Hires schedule type", "Schedule of the second pass.", section="hires",
                           infotext="Hires schedule type",
-                          choices=(SAME_SCHEDULER, *SCHEDULES.labels()))  # fmt: skip
+                          choices=lambda: (SAME_SCHEDULER, *SCHEDULES.labels()))  # fmt: skip
     prompt: str = knob("", "Hires prompt", "Prompt of the second pass; empty is the same.", section="hires",
                        infotext="Hires prompt")  # fmt: skip
     negative_prompt: str = knob("", "Hires negative prompt", "Negative prompt of the second pass; empty is the same.",

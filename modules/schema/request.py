@@ -60,11 +60,11 @@ class GenerationRequest(Frozen):
         section="model", infotext="EMA weights",
     )  # fmt: skip
     sampler: str = knob(
-        "DPM++ 2M", "Sampling method", "How noise becomes a picture.", infotext="Sampler", choices=SAMPLERS.labels()
+        "DPM++ 2M", "Sampling method", "How noise becomes a picture.", infotext="Sampler", choices=SAMPLERS.labels
     )
     scheduler: str = knob(
         AUTOMATIC, "Schedule type", "How the noise level falls from step to step; Automatic is the sampler's own.",
-        infotext="Schedule type", choices=SCHEDULES.labels(),
+        infotext="Schedule type", choices=SCHEDULES.labels,
     )  # fmt: skip
     steps: int = knob(20, "Sampling steps", "Steps from noise to picture.", infotext="Steps", ge=1, le=1000,
                       soft_le=150, step=1)  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modules.schema.engine import ModelRef
-from modules.schema.errors import BadRequest, ModelFileError, UnknownName
+from modules.schema.errors import BadRequest, ModelFileError
+from modules.schema.extension_options import checked_options
 from modules.schema.parts import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER, Hires
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import AUTOMATIC, SAMPLERS, SCHEDULES, split_sampler_name
@@ -60,8 +61,6 @@ def resolve(
     Resolving again changes nothing. Raises `UnknownName`, `BadRequest`, or `ModelFileError` for a file that is listed
     but cannot be used.
     """
-    if request.extensions:
-        raise UnknownName("extension", next(iter(request.extensions)), (), "extensions")
     check_parts(request)
     checkpoint = find_checkpoint(request.checkpoint or default_checkpoint, checkpoints)
     vae = _find_vae(request.vae, checkpoint, vaes)
@@ -77,6 +76,7 @@ def resolve(
         height=_multiple_of_8(request.height),
         seed=_drawn(request.seed),
         subseed=_drawn(request.subseed),
+        extensions=checked_options(request.extensions),
     )
     model = _model(checkpoint, vae, request).replace(others=others)
     return resolved, model, checkpoint

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from modules.schema.errors import BadRequest, UnknownName
+from modules.schema.extension_options import EXTENSIONS, checked_options
 from modules.schema.knob import Knob, knobs
 from modules.schema.parts import PARTS
+from modules.schema.registry import Registry
 from modules.schema.request import GenerationRequest
 from modules.service.scripts.ranges import float_values, int_values, split_values
 
@@ -32,6 +34,11 @@ class Axis:
     apply: Apply | None
     cost: float = 0.0
     tab: str = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.label
 
     def values(self, text: str) -> list[Any]:
         """The values that are meant by what was typed; raises BadRequest."""
@@ -223,7 +230,36 @@ def _more_axes() -> list[Axis]:
 _PART_LABELS = {"image": "Img2img", "inpaint": "Inpaint", "soft_inpaint": "Soft inpaint", "hires": "Hires",
                 "refiner": "Refiner"}  # fmt: skip
 
-ALL_AXES: tuple[Axis, ...] = (*AXES, *_more_axes())
+_OWN_AXES: tuple[Axis, ...] = (*AXES, *_more_axes())
+MORE_AXES: Registry[Axis] = Registry("axis", ())
+"""Those that extensions add."""
+
+
+def _option(name: str, field: str) -> Apply:
+    """Sets an option of an extension, which is switched on by it."""
+
+    def apply(request: GenerationRequest, value: Any) -> GenerationRequest:
+        changed = {**request.extensions.get(name, {}), field: value}
+        return request.replace(extensions={**request.extensions, **checked_options({name: changed})})
+
+    return apply
+
+
+def _option_axes() -> Iterator[Axis]:
+    """The options of every extension."""
+    for facts in EXTENSIONS:
+        for field, knob in facts.knobs.items():
+            if knob.kind in (bool, int, float, str) and not knob.hidden:
+                yield Axis(f"{facts.label}: {knob.label}", _kind(knob), _option(facts.name, field))
+
+
+def all_axes() -> tuple[Axis, ...]:
+    """Everything that can be varied here."""
+    return (*_OWN_AXES, *_option_axes(), *MORE_AXES)
+
+
+def axis_labels() -> tuple[str, ...]:
+    return tuple(axis.label for axis in all_axes())
 
 
 def axes_of(tab: str) -> Sequence[Axis]:
@@ -234,7 +270,7 @@ def axes_of(tab: str) -> Sequence[Axis]:
 def find_axis(name: str, field: str) -> Axis:
     """The axis of that name in any case; raises UnknownName."""
     wanted = name.strip().casefold() or "nothing"
-    for axis in ALL_AXES:
+    for axis in all_axes():
         if axis.label.casefold() == wanted:
             return axis
-    raise UnknownName("axis", name, [axis.label for axis in ALL_AXES], field)
+    raise UnknownName("axis", name, axis_labels(), field)

@@ -14,25 +14,24 @@ from modules.schema.frozen import Frozen
 from modules.schema.knob import knob
 from modules.schema.request import GenerationRequest
 from modules.service.plans import Results, Sheet
-from modules.service.scripts.axes import ALL_AXES, Axis, find_axis
+from modules.service.scripts.axes import Axis, axis_labels, find_axis
 from modules.service.scripts.layout import Layout
 from modules.service.scripts.legend import Words, grid, titled
 
 NAME = "X/Y/Z plot"
 MOST_MEGAPIXELS = 200
 _SEEDS = ("Seed", "Var. seed")
-_LABELS = tuple(axis.label for axis in ALL_AXES)
 _HELP = "Values with commas between; ranges as 1-5, 1-5(+2), 1-10[5]; quotes protect commas."
 
 
 class XyzOptions(Frozen):
     """What the plot varies and how it looks."""
 
-    x_type: str = knob("Seed", "X type", "Parameter of the columns.", section="axes", choices=_LABELS)
+    x_type: str = knob("Seed", "X type", "Parameter of the columns.", section="axes", choices=axis_labels)
     x_values: str = knob("", "X values", _HELP, section="axes")
-    y_type: str = knob("Nothing", "Y type", "Parameter of the rows.", section="axes", choices=_LABELS)
+    y_type: str = knob("Nothing", "Y type", "Parameter of the rows.", section="axes", choices=axis_labels)
     y_values: str = knob("", "Y values", _HELP, section="axes")
-    z_type: str = knob("Nothing", "Z type", "Parameter of the grids.", section="axes", choices=_LABELS)
+    z_type: str = knob("Nothing", "Z type", "Parameter of the grids.", section="axes", choices=axis_labels)
     z_values: str = knob("", "Z values", _HELP, section="axes")
     draw_legend: bool = knob(True, "Draw legend", "Write the values beside rows and columns.", section="grid")
     include_lone_images: bool = knob(False, "Include sub images", "In the API's answer, the cells beside the grid.",

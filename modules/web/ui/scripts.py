@@ -7,7 +7,7 @@ from html import escape
 
 from modules.schema.knob import Knob, knobs
 from modules.service.scripts import xyz
-from modules.service.scripts.axes import ALL_AXES, axes_of
+from modules.service.scripts.axes import all_axes, axes_of
 from modules.service.scripts.table import SCRIPTS, Script
 from modules.web.ui.form import button, field, fields
 
@@ -68,7 +68,7 @@ def _xyz(found: dict[str, Knob], part: str, form: str) -> str:
 def _axis_picker(markup: str, form: str) -> str:
     """A1111's axes for the tab first, then every other parameter."""
     usual = [axis for axis in axes_of(form) if axis.apply is not None]
-    others = [axis for axis in ALL_AXES if axis.apply is not None and axis not in usual and not axis.tab]
+    others = [axis for axis in all_axes() if axis.apply is not None and axis not in usual and not axis.tab]
 
     def group(label: str, axes: list[object]) -> str:
         inside = "".join(
