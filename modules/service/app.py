@@ -24,6 +24,7 @@ from modules.service.estimates import Estimates, QueueItem
 from modules.service.facts import CatalogFacts
 from modules.service.jobs import DatabaseError, Job, Jobs, OrderKey
 from modules.service.library import Library
+from modules.service.line import Line
 from modules.service.merging import MergeFinder
 from modules.service.outputs import Outputs
 from modules.service.pictures import Pictures
@@ -89,6 +90,14 @@ class App(Library):
         self.words = Words(shelves, self.checkpoints, self.named.encode, lambda: self._selected)
         self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs, self._door, self.captions)
         self._dispatcher = self._make_dispatcher(command, program, trains=trains)
+        self.line = Line(
+            self._jobs,
+            self._streams,
+            self._estimates,
+            submit=self.submit,
+            cancel=self.cancel,
+            wake=self._dispatcher.submitted,
+        )
         self.training = Training(
             runs,
             states,
@@ -199,7 +208,11 @@ class App(Library):
 
     def queue(self) -> list[QueueItem]:
         """Everybody's running and waiting jobs in running order, with the seconds until each is done."""
-        return self._estimates.queue(self._jobs.open_jobs(), self._seconds_left)
+        return self.line.items()
+
+    def open_jobs(self, owner: str, limit: int = 50) -> list[Job]:
+        """The owner's running jobs, then those that wait, next one first; trainings last."""
+        return self._jobs.next_of(owner, limit)
 
     def follow(
         self, job_id: str, owner: str, after: int = 0, timeout: float | None = None
@@ -294,10 +307,6 @@ class App(Library):
             self.inputs.use(name)
         return resolved, model.replace(named=self.named.files(resolved))
 
-    def _seconds_left(self, job_id: str) -> float | None:
-        now = self._streams.of(job_id).progress()
-        return now.seconds_left if now is not None else None
-
     def _refresh_checkpoints(self) -> None:
         self.checkpoints.refresh()
 
@@ -346,7 +355,7 @@ class App(Library):
             return
         self._pruned = time.monotonic()
         self._remove(self._jobs.outdated(self.settings.history_days, _TEMPORARY_DAYS, _MOST_TEMPORARY))
-        self.inputs.prune(self.settings.history_days, self.settings.inputs_gib, self._jobs.open_jobs())
+        self.inputs.prune(self.settings.history_days, self.settings.inputs_gib, self._jobs.open_requests())
 
     def _remove(self, job_ids: list[str]) -> None:
         self._jobs.remove(job_ids)

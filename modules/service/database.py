@@ -15,7 +15,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 _MOST_FILES = 64
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -31,7 +31,12 @@ CREATE TABLE jobs (
     started REAL,
     ended REAL,
     message TEXT NOT NULL DEFAULT '',
-    attempts INTEGER NOT NULL DEFAULT 0
+    attempts INTEGER NOT NULL DEFAULT 0,
+    training INTEGER NOT NULL DEFAULT 0,
+    what TEXT NOT NULL DEFAULT '',
+    units REAL NOT NULL DEFAULT 0,
+    cost REAL NOT NULL DEFAULT 0,
+    tag REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX jobs_by_owner ON jobs (owner, number);
 CREATE INDEX jobs_by_state ON jobs (state, number);
@@ -57,6 +62,32 @@ CREATE TABLE speeds (
 );
 CREATE INDEX speeds_by_what ON speeds (what, number);
 """
+# The turns (see turns.py): the order of waiting jobs, and what each person has had.
+_TURNS = """
+CREATE INDEX jobs_in_line ON jobs (training, tag, number) WHERE state = 'waiting';
+CREATE INDEX jobs_in_own_line ON jobs (training, owner, tag, number) WHERE state = 'waiting';
+CREATE TABLE turns (
+    training INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    ends REAL NOT NULL,
+    PRIMARY KEY (training, owner)
+) WITHOUT ROWID;
+CREATE TABLE clocks (training INTEGER PRIMARY KEY, now REAL NOT NULL);
+"""
+# What brings a file of version N to N + 1. Jobs that wait then keep the order of their coming.
+_UPGRADES: dict[int, str] = {
+    1: f"""
+ALTER TABLE jobs ADD COLUMN training INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN what TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN units REAL NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN cost REAL NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN tag REAL NOT NULL DEFAULT 0;
+UPDATE jobs SET training = json_extract(request, '$.kind') IS 'training', cost = 1 WHERE json_valid(request);
+UPDATE jobs SET tag = number - (SELECT min(number) FROM jobs WHERE state = 'waiting') WHERE state = 'waiting';
+{_TURNS}
+INSERT INTO turns SELECT training, owner, max(tag) + 1 FROM jobs WHERE state = 'waiting' GROUP BY training, owner;
+""",
+}
 # Made in older files too: a table more disturbs no version of this program.
 _ADDED = """
 CREATE TABLE IF NOT EXISTS order_keys (
@@ -148,7 +179,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
         raise _Unusable(str(answer).replace("\n", " "))
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-    elif version != VERSION:
+        connection.executescript(f"BEGIN; {_SCHEMA} {_TURNS} PRAGMA user_version = {VERSION}; COMMIT;")
+        version = VERSION
+    while version in _UPGRADES:
+        upgrade, version = _UPGRADES[version], version + 1
+        connection.executescript(f"BEGIN; {upgrade} PRAGMA user_version = {version}; COMMIT;")
+    if version != VERSION:
         raise _Unusable(f"it is of version {version}, this program knows {VERSION}")
     connection.executescript(f"BEGIN; {_ADDED} COMMIT;")

@@ -1,26 +1,27 @@
-"""How long a job will take, learned from finished ones: seconds for each step x pixel x picture of a checkpoint."""
+"""How long jobs will take, learned from finished ones, and when each waiting one will be done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 
 from modules.schema.events import Finished
-from modules.schema.parts import SAME_SAMPLER, Hires
-from modules.schema.request import GenerationRequest
-from modules.schema.samplers import SAMPLERS
-from modules.schema.sizes import hires_size
-from modules.service.jobs import Job, Jobs
+from modules.service.jobs import InLine, Job, Jobs
+from modules.service.measures import measure
 
 _LOADING = "load"
 
 
 @dataclass(frozen=True)
 class QueueItem:
-    """A running (position 0) or waiting job; `seconds` until it will be done, None when not known.
+    """A running (position 0) or waiting job; `seconds` until it will be done and `takes`, the seconds it takes by
+    itself; None when not known. `number` tells jobs apart and opens nothing.
 
-    Holds nothing of the job's content: it may be shown to anybody, without the owner.
+    Holds nothing of the job's content: it may be shown to anybody, without id and owner.
     """
 
     job_id: str
@@ -28,61 +29,75 @@ class QueueItem:
     state: str
     position: int
     seconds: float | None
-
-
-def work(request: GenerationRequest) -> float:
-    """Size of a job: network calls x pixels x pictures, over all its passes."""
-    calls = request.steps * SAMPLERS.get(request.sampler).calls_per_step
-    if request.image is not None and not request.image.exact_steps:
-        calls = max(calls * request.image.denoising_strength, 1)
-    hires = request.hires
-    first = 0 if hires is not None and hires.picture else calls * request.width * request.height
-    return (first + _hires_work(request, hires)) * request.image_count
-
-
-def _hires_work(request: GenerationRequest, hires: Hires | None) -> float:
-    if hires is None:
-        return 0.0
-    size = hires_size(request.width, request.height, hires)
-    sampler = request.sampler if hires.sampler == SAME_SAMPLER else hires.sampler
-    calls = (hires.steps or request.steps) * SAMPLERS.get(sampler).calls_per_step
-    return calls * size.width * size.height
+    takes: float | None = None
+    number: int = 0
+    training: bool = False
 
 
 class Estimates:
-    """Median of the last jobs' speed for each checkpoint and precision."""
+    """Median of the last jobs' speed for each kind of work (for pictures: each checkpoint and precision)."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
     def learn(self, job: Job, end: Finished) -> None:
-        """Take a completed job as a measurement; loading the model is left out."""
+        """Take a completed job as a measurement; loading the model is left out. Scripts vary too much."""
+        size = measure(job.request, job.model)
         seconds = end.seconds - end.timings.get(_LOADING, 0.0)
-        if end.reason == "done" and seconds > 0 and isinstance(job.request, GenerationRequest):
-            self._jobs.add_speed(_key(job.request, job), seconds / work(job.request))
+        is_plain = getattr(job.request, "kind", "") != "script"
+        if end.reason == "done" and seconds > 0 and size.what and size.units > 0 and is_plain:
+            self._jobs.add_speed(size.what, seconds / size.units)
 
     def seconds(self, job: Job) -> float | None:
         """Expected length of a job, or None when nothing like it has been run."""
-        request = job.drawing
-        speeds = self._jobs.speeds(_key(request, job)) if request is not None else []
-        if request is None or not speeds:
-            return None
-        return median(speeds) * work(request) * job.request.image_count / request.image_count
+        size = measure(job.request, job.model)
+        speed = self._speed(size.what)
+        return None if speed is None else speed * size.units
 
-    def queue(self, jobs: list[Job], left: Callable[[str], float | None]) -> list[QueueItem]:
-        """Times until the end of each of `jobs` (in running order); `left` is what a running one says of itself.
+    def queue(
+        self, line: Iterable[InLine], left: Callable[[str], float | None], *, engines: int = 1, paused: bool = False
+    ) -> list[QueueItem]:
+        """Times until the end of each job of `line` (in running order), drawn by so many engines; `left` is what a
+        running one says of itself. While the queue is paused nobody knows when what waits will be done.
 
         Trainings wait for each other only, and nothing waits for them.
         """
+        speed = cache(self._speed)
+        lanes = {True: _Lane(1), False: _Lane(engines)}
         items: list[QueueItem] = []
-        until: dict[bool, float | None] = {True: 0.0, False: 0.0}
-        for job in jobs:
-            said = left(job.id) if job.state == "running" else None
-            own, before = said if said is not None else self.seconds(job), until[job.is_training]
-            until[job.is_training] = done = None if before is None or own is None else before + own
-            items.append(QueueItem(job.id, job.owner, job.state, job.position or 0, done))
+        for job in line:
+            pace = speed(job.what)
+            takes = None if pace is None else pace * job.units
+            said = left(job.job_id) if job.state == "running" else None
+            done = lanes[job.training].done(takes if said is None else said)
+            known = math.isfinite(done) and not (paused and job.position)
+            items.append(
+                QueueItem(
+                    job_id=job.job_id,
+                    owner=job.owner,
+                    state=job.state,
+                    position=job.position,
+                    seconds=done if known else None,
+                    takes=takes,
+                    number=job.number,
+                    training=job.training,
+                )
+            )
         return items
 
+    def _speed(self, what: str) -> float | None:
+        speeds = self._jobs.speeds(what) if what else []
+        return median(speeds) if speeds else None
 
-def _key(request: GenerationRequest, job: Job) -> str:
-    return f"{request.precision} {job.model.checkpoint}"
+
+class _Lane:
+    """Engines that take one job after another, each the next that is free; infinity is "not known"."""
+
+    def __init__(self, engines: int) -> None:
+        self._free = [0.0] * max(engines, 1)
+
+    def done(self, seconds: float | None) -> float:
+        """When the next job, of so many seconds, will be done."""
+        end = self._free[0] + (math.inf if seconds is None else seconds)
+        heapq.heapreplace(self._free, end)
+        return end

@@ -15,10 +15,8 @@ import struct
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pydantic import BaseModel
 
 from modules.catalog.writing import write_whole
 from modules.schema.errors import BadRequest, NotFound, UserError
@@ -32,13 +30,6 @@ _LEVEL = 1
 _SURELY_KEPT_SECONDS = 3600
 _NAME = re.compile(r"\b[0-9a-f]{64}\b")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
-
-
-class Ordered(Protocol):
-    """A job, as far as it is of interest here."""
-
-    @property
-    def request(self) -> BaseModel: ...
 
 
 class InputPictures:
@@ -107,10 +98,10 @@ class InputPictures:
         whole.alpha_composite(picture.convert("RGBA"))
         return whole.convert("RGB")
 
-    def prune(self, days: float, gib: float, open_jobs: Iterable[Ordered] = ()) -> None:
+    def prune(self, days: float, gib: float, requests: Iterable[str] = ()) -> None:
         """Remove pictures that nobody has used for so long, and where there is more than `gib` of them, those that
-        were used longest ago; but none that `open_jobs` name, or that was used within the last hour."""
-        needed = {name for job in open_jobs for name in _NAME.findall(job.request.model_dump_json())}
+        were used longest ago; but none that open `requests` (as JSON) name, or that was used within the last hour."""
+        needed = {name for request in requests for name in _NAME.findall(request)}
         now = time.time()
         room = gib * (1 << 30)
         for used, size, path in sorted(self._files(), reverse=True):

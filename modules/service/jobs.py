@@ -11,10 +11,11 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, get_args
+from statistics import median
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -22,69 +23,21 @@ from modules.schema.engine import ModelRef
 from modules.schema.errors import KeyTaken, NotFound
 from modules.schema.events import Event, ImageSaved, from_json, to_json
 from modules.schema.orders import ORDER, AnyOrder
-from modules.schema.request import GenerationRequest
-from modules.schema.scripts import ScriptRequest
 from modules.schema.training import TrainingRequest
 from modules.service.database import open_database
-
-State = Literal["waiting", "running", "done", "failed", "interrupted", "cancelled", "paused"]
-STATES: tuple[State, ...] = get_args(State)
-OPEN_STATES: tuple[State, ...] = ("waiting", "running")
+from modules.service.job import InLine, Job, OrderKey, State
+from modules.service.measures import measure
+from modules.service.turns import Move, Turns
 
 log = logging.getLogger(__name__)
 
-# Trainings have a queue of their own.
-_TRAINING = "(json_extract(request, '$.kind') IS 'training')"
-_COLUMNS = "id, owner, name, request, model, save, state, created, started, ended, message, attempts, number"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One order: a resolved request of an owner. Times are seconds since the epoch.
-
-    `name`: what the caller calls it (an API's task id), if anything. `save`: whether its pictures go to the outputs
-    folder; `lossless`: that more is made of them, so that they must not lose by their format. `position`: 0 while it
-    runs, 1 for the next one, ...; None once it has ended.
-    """
-
-    id: str
-    owner: str
-    request: AnyOrder
-    model: ModelRef
-    state: State = "waiting"
-    created: float = 0.0
-    started: float | None = None
-    ended: float | None = None
-    message: str = ""
-    name: str | None = None
-    save: bool = True
-    lossless: bool = False
-    attempts: int = 0
-    images: list[ImageSaved] = field(default_factory=list)
-    position: int | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self.state in OPEN_STATES
-
-    @property
-    def is_training(self) -> bool:
-        return isinstance(self.request, TrainingRequest)
-
-    @property
-    def drawing(self) -> GenerationRequest | None:
-        """The request that is drawn, or that a script's cells vary; None for work on finished pictures or models."""
-        if isinstance(self.request, ScriptRequest):
-            return self.request.base
-        return self.request if isinstance(self.request, GenerationRequest) else None
-
-
-@dataclass(frozen=True)
-class OrderKey:
-    """What a caller calls an order, so that sending it again makes no second job; `digest` is of the order's text."""
-
-    name: str
-    digest: str
+_COLUMNS = (
+    "id, owner, name, request, model, save, state, created, started, ended, message, attempts, number, training, tag"
+)
+_IN_ORDER = "ORDER BY training, state = 'waiting', tag, number"
+_PAUSED = "queue-paused"
+# What a job's turn is taken to cost while nothing like it has been run, in seconds.
+_USUAL_COST = 20.0
 
 
 class Jobs:
@@ -93,7 +46,9 @@ class Jobs:
     def __init__(self, folder: Path) -> None:
         database = open_database(folder)
         self._db = database.connection
+        self._turns = Turns(self._db)
         self._lock = threading.RLock()
+        self._changes = 0
         self.slot = database.stem
         self.notice = database.notice
 
@@ -113,14 +68,18 @@ class Jobs:
         name: str | None = None,
         key: OrderKey | None = None,
     ) -> Job:
-        """A new waiting job at the end of the queue; its `key`, if it has one, is kept as long as the job is."""
-        job_id = uuid.uuid4().hex
+        """A new waiting job, after those of its owner; its place among others' is what `turns` say. Its `key`, if it
+        has one, is kept as long as the job is."""
+        job_id, training, size = uuid.uuid4().hex, isinstance(request, TrainingRequest), measure(request, model)
+        speeds = self.speeds(size.what)
+        seconds = median(speeds) * size.units if speeds else _USUAL_COST
         values = (job_id, owner, name, request.model_dump_json(), model.model_dump_json(), save, time.time())
-        with self._lock, self._db:
+        with self._change():
+            tag, cost = self._turns.comes(owner, training, seconds)
             self._db.execute(
-                "INSERT INTO jobs (id, owner, name, request, model, save, created, state) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting')",
-                values,
+                "INSERT INTO jobs (id, owner, name, request, model, save, created, training, what, units, cost, tag, "
+                "state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting')",
+                (*values, training, size.what, size.units, cost, tag),
             )
             if key is not None:
                 self._db.execute("INSERT INTO order_keys (owner, key, digest, job) VALUES (?, ?, ?, ?)",
@@ -165,27 +124,96 @@ class Jobs:
         return self._readable(rows)
 
     def open_jobs(self) -> list[Job]:
-        """Running, then waiting jobs, in the order in which they run."""
+        """Running, then waiting jobs, in the order in which they run; trainings last."""
+        rows = self._read(f"SELECT {_COLUMNS} FROM jobs WHERE state IN ('running', 'waiting') {_IN_ORDER}", ())
+        return self._readable(rows)
+
+    def open_requests(self) -> list[str]:
+        """The requests of all open jobs, as JSON."""
+        return [row[0] for row in self._read("SELECT request FROM jobs WHERE state IN ('running', 'waiting')", ())]
+
+    def has_waiting(self, *, training: bool = False) -> bool:
+        """Whether a job (or a training) waits."""
+        with self._lock:
+            return self._turns.next(training) is not None
+
+    def next_of(self, owner: str, limit: int) -> list[Job]:
+        """The owner's open jobs: running ones, then waiting ones in their order; trainings last."""
         rows = self._read(
-            f"SELECT {_COLUMNS} FROM jobs WHERE state IN ('running', 'waiting') ORDER BY state = 'waiting', number",
-            (),
+            f"SELECT {_COLUMNS} FROM jobs WHERE owner = ? AND state IN ('running', 'waiting') {_IN_ORDER} LIMIT ?",
+            (owner, limit),
         )
         return self._readable(rows)
 
+    def orders(self, job_ids: Sequence[str]) -> dict[str, AnyOrder]:
+        """What those jobs ask for, as far as this version can read it."""
+        marks = ", ".join("?" * len(job_ids))
+        rows = self._read(f"SELECT id, request FROM jobs WHERE id IN ({marks})", tuple(job_ids))
+        orders: dict[str, AnyOrder] = {}
+        for job_id, request in rows:
+            with suppress(ValidationError):
+                orders[job_id] = ORDER.validate_json(request)
+        return orders
+
+    def line(self) -> list[InLine]:
+        """Running, then waiting jobs with their places, in the order in which they run; trainings last."""
+        rows = self._read(
+            "SELECT id, owner, state, number, training, what, units FROM jobs "
+            f"WHERE state IN ('running', 'waiting') {_IN_ORDER}",
+            (),
+        )
+        places = {0: 0, 1: 0}
+        line: list[InLine] = []
+        for job_id, owner, state, number, training, what, units in rows:
+            if state == "waiting":
+                places[training] += 1
+            position = places[training] if state == "waiting" else 0
+            line.append(InLine(job_id, owner, state, number, bool(training), what, units, position))
+        return line
+
+    @property
+    def changes(self) -> int:
+        """A number that grows whenever what `line` tells may have changed."""
+        return self._changes
+
     def claim_next(self, *, training: bool = False) -> Job | None:
-        """Take the first waiting job (or the first training): it is running from here on."""
+        """Take the waiting job (or the training) whose turn it is: it is running from here on."""
         with self._lock:
-            rows = self._read(
-                f"SELECT id FROM jobs WHERE state = 'waiting' AND {_TRAINING} = ? ORDER BY number LIMIT 1",
-                (training,),
-            )
-            if not rows:
+            job_id = None if self.paused else self._turns.next(training)
+            if job_id is None:
                 return None
-            self._write(
-                "UPDATE jobs SET state = 'running', started = ?, attempts = attempts + 1 WHERE id = ?",
-                (time.time(), rows[0][0]),
-            )
-            return self.get(rows[0][0])
+            with self._change():
+                self._turns.begins(job_id)
+                self._db.execute(
+                    "UPDATE jobs SET state = 'running', started = ?, attempts = attempts + 1 WHERE id = ?",
+                    (time.time(), job_id),
+                )
+            return self.get(job_id)
+
+    @property
+    def paused(self) -> float | None:
+        """Since when (seconds since the epoch) no job is begun; None where they are."""
+        since = self.recall(_PAUSED)
+        return float(since) if since else None
+
+    def pause(self, on: bool) -> None:
+        """Begin no more jobs, over restarts, until it is called with False; what runs goes on."""
+        if on != (self.paused is not None):
+            self.remember(_PAUSED, str(time.time()) if on else "")
+            self._changes += 1
+
+    def move(self, job_id: str, owner: str, to: Move | int) -> bool:
+        """Move a waiting job among its owner's own (1 is their first place); False when it has begun or ended."""
+        with self._change():
+            row = self._db.execute("SELECT number, training FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            return row is not None and self._turns.move(row[0], owner, bool(row[1]), to)
+
+    def numbered(self, number: int) -> Job:
+        """The job of that number, whoever owns it; raises NotFound."""
+        rows = self._read(f"SELECT {_COLUMNS} FROM jobs WHERE number = ?", (number,))
+        if not rows:
+            raise NotFound(f"There is no job number {number}; it may have been removed from the history.")
+        return self._job(rows[0])
 
     def end_unreadable(self) -> None:
         """Fail open jobs whose request this version of the program does not understand."""
@@ -195,25 +223,33 @@ class Jobs:
             except ValidationError:
                 self.end(row[0], "failed", "The job was made by another version of this program; start it again.")
 
-    def end(self, job_id: str, state: State, message: str = "") -> None:
-        self._write(
-            "UPDATE jobs SET state = ?, message = ?, ended = ? WHERE id = ?", (state, message, time.time(), job_id)
-        )
+    def end(self, job_id: str, state: State, message: str = "", *, used: float | None = None) -> None:
+        """`used`: the seconds that the job had of all engines together; None: the time since it was claimed."""
+        with self._change():
+            self._turns.leaves(job_id, used)
+            self._db.execute(
+                "UPDATE jobs SET state = ?, message = ?, ended = ? WHERE id = ?",
+                (state, message, time.time(), job_id),
+            )
 
     def cancel_waiting(self, job_id: str) -> bool:
         """Cancel a job that has not begun; False when it has."""
-        changed = self._write(
-            "UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ? AND state = 'waiting'", (time.time(), job_id)
-        )
-        return changed == 1
+        with self._change():
+            if not self._db.execute("SELECT 1 FROM jobs WHERE id = ? AND state = 'waiting'", (job_id,)).fetchone():
+                return False
+            self._turns.leaves(job_id)
+            self._db.execute("UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ?", (time.time(), job_id))
+            return True
 
     def put_back(self, job_id: str) -> None:
         """A running job waits again, at its old place."""
-        self._write("UPDATE jobs SET state = 'waiting', started = NULL WHERE id = ?", (job_id,))
+        with self._change():
+            self._turns.waits_again(job_id)
+            self._db.execute("UPDATE jobs SET state = 'waiting', started = NULL WHERE id = ?", (job_id,))
 
     def remove(self, job_ids: Sequence[str]) -> None:
         """Forget jobs with their events and addresses of pictures; saved files stay."""
-        with self._lock, self._db:
+        with self._change():
             self._db.executemany("DELETE FROM jobs WHERE id = ?", [(job_id,) for job_id in job_ids])
 
     def outdated(self, days: float, temporary_days: float, most_temporary: int) -> list[str]:
@@ -284,12 +320,11 @@ class Jobs:
         return jobs
 
     def _job(self, row: tuple[Any, ...]) -> Job:
-        job_id, owner, name, request, model, save, state, created, started, ended, message, attempts, number = row
-        order = ORDER.validate_json(request)
+        job_id, owner, name, request, model, save, state, created, started, ended, message, attempts, *turn = row
         return Job(
             id=job_id,
             owner=owner,
-            request=order,
+            request=ORDER.validate_json(request),
             model=ModelRef.model_validate_json(model),
             state=state,
             created=created,
@@ -300,7 +335,7 @@ class Jobs:
             save=bool(save),
             attempts=attempts,
             images=self._images(job_id),
-            position=self._position(state, number, isinstance(order, TrainingRequest)),
+            position=self._position(state, *turn),
         )
 
     def _images(self, job_id: str) -> list[ImageSaved]:
@@ -308,14 +343,18 @@ class Jobs:
         events = (from_json(json.loads(data)) for (data,) in rows)
         return [event for event in events if isinstance(event, ImageSaved)]
 
-    def _position(self, state: str, number: int, training: bool) -> int | None:
+    def _position(self, state: str, number: int, training: int, tag: float) -> int | None:
         if state != "waiting":
             return 0 if state == "running" else None
-        rows = self._read(
-            f"SELECT count(*) FROM jobs WHERE state = 'waiting' AND number <= ? AND {_TRAINING} = ?",
-            (number, training),
-        )
-        return rows[0][0]
+        with self._lock:
+            return self._turns.place(bool(training), tag, number)
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """One transaction that changes the queue."""
+        with self._lock, self._db:
+            yield
+            self._changes += 1
 
     def _read(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._lock:

@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modules.schema.engine import ModelRef
 from modules.schema.parts import ImageInput
 from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.inputs import InputPictures
-from modules.service.jobs import Job
 
 DAY = 86400
 MIB = 1 / 1024
@@ -62,6 +60,5 @@ def test_what_is_needed_or_just_used_stays(inputs: InputPictures) -> None:
     names = [_added(inputs, days, seed) for seed, days in enumerate((0, 1, 50, 60))]
     plain = GenerationRequest(image=ImageInput(picture=names[2]))
     script = ScriptRequest(script="several pictures", base=GenerationRequest(), options={"pictures": [names[3]]})
-    jobs = [Job(id="1", owner="ann", request=order, model=ModelRef(checkpoint="")) for order in (plain, script)]
-    inputs.prune(30, 0.1 * MIB, jobs)
+    inputs.prune(30, 0.1 * MIB, [order.model_dump_json() for order in (plain, script)])
     assert _left(inputs) == {names[0], *names[2:]}
