@@ -66,6 +66,16 @@ def serve_flags() -> Flags:
     _add_settings(parser, list(knobs(Settings).values()))
     group = parser.add_argument_group("as in A1111")
     group.add_argument("--listen", action="store_true", help="listen to the whole network: --server-name 0.0.0.0")
+    access = parser.add_argument_group("access")
+    access.add_argument(
+        "--no-auth", action="store_true", help="ask nobody who they are: whoever reaches this machine may use it"
+    )
+    access.add_argument(
+        "--api-auth", "--gradio-auth", action="append", dest="lent", metavar="NAME:PASSWORD", help="accounts of this "
+        "start alone, several with commas; other users of this machine can see them here, so better make some with "
+        "'python webui.py user add'",
+    )  # fmt: skip
+    access.add_argument("--gradio-auth-path", metavar="FILE", help="the same from a file, with commas or one a line")
     for flag, why in NEEDLESS.items():
         group.add_argument(flag, action="append_const", const=f"{flag}: {why}", dest="needless", help=why)
     return parser
@@ -126,7 +136,8 @@ def _add_part(parser: Flags, part: str, switch: str = "", help: str = "") -> Non
 
 
 def _useful_settings() -> list[Knob]:
-    return [k for k in knobs(Settings).values() if k.section not in ("server", "preview") or k.name == "log_level"]
+    needless = ("server", "preview", "limits")
+    return [k for k in knobs(Settings).values() if k.section not in needless or k.name == "log_level"]
 
 
 def take_parts(given: dict[str, Any]) -> dict[str, dict[str, Any]]:

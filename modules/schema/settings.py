@@ -31,15 +31,37 @@ class Settings(Frozen):
 
     server_name: str = knob("127.0.0.1", "Address", "Address to listen on.", section="server")
     port: int = knob(7860, "Port", "Port of the page and the API.", ge=0, le=65535, step=1, section="server")
+    tls_certfile: str = knob("", "TLS certificate", "PEM file of the certificate: the page is at https:// then.",
+                             section="server")  # fmt: skip
+    tls_keyfile: str = knob("", "TLS key", "PEM file of its private key; empty where the certificate's file has it.",
+                            section="server")  # fmt: skip
+    allowed_hosts: str = knob("", "Further names", "Names under which the page may be opened beside addresses and "
+                              "names of the local network, with commas: that of a reverse proxy.",
+                              section="server")  # fmt: skip
+    cors_allow_origins: str = knob("", "Pages that may use the API", "Origins (https://name:port), with commas, whose "
+                                   "scripts may call the API with credentials.", section="server")  # fmt: skip
+    cors_allow_origins_regex: str = knob("", "Pages that may, as a pattern", "A regular expression of whole origins.",
+                                         section="server")  # fmt: skip
     api: bool = knob(True, "HTTP API", "Serve A1111's HTTP API beside the page.", section="server")
+    api_enable_requests: bool = knob(False, "Pictures by address", "Fetch pictures that API requests name by an "
+                                     "http(s) address; never from machines of this network.",
+                                     section="server")  # fmt: skip
+    api_server_stop: bool = knob(False, "Stop over the API", "Let the owner end the program through A1111's "
+                                 "/sdapi/v1/server-stop and server-kill.", section="server")  # fmt: skip
     autolaunch: bool = knob(False, "Open a browser", "Open the page in a browser when it is up.", section="server")
     theme: Literal["system", "light", "dark"] = knob("system", "Theme", "Colours of the page.", section="server")
     log_level: Literal["debug", "info", "warning", "error"] = knob("info", "Log level", "How much the log says.",
                                                                    section="server")  # fmt: skip
 
     device: str = knob("auto", "Device", "auto, cpu, cuda, cuda:1, mps.", section="engine")
-    threads: int = knob(0, "CPU threads", "Threads of the engine; 0 is one a core.", ge=0, le=512, step=1,
-                        section="engine")  # fmt: skip
+    gpus: str = knob("", "Graphics cards", "One engine for each, as in 0,1; jobs and large batches are shared out. "
+                     "Empty is one engine on the device above.", section="engine")  # fmt: skip
+    cluster: str = knob("", "Cluster", "Address of a Ray cluster whose machines draw too; its head, as in "
+                        "192.168.0.2:6379. Needs requirements-cluster.txt.", section="engine")  # fmt: skip
+    cluster_engines: int = knob(0, "Engines in the cluster", "0 is one for each graphics card of the other machines.",
+                                ge=0, le=256, step=1, section="engine")  # fmt: skip
+    threads: int = knob(0, "CPU threads", "Threads of each engine; 0 is one a core, shared by engines on the CPU.",
+                        ge=0, le=512, step=1, section="engine")  # fmt: skip
     attention: Literal["auto", "sdpa", "xformers"] = knob("auto", "Attention", "Attention kernels; auto is SDPA.",
                                                           section="engine")  # fmt: skip
     retry_lost_jobs: bool = knob(False, "Run lost jobs again",
@@ -67,6 +89,11 @@ class Settings(Frozen):
     jpeg_quality: int = knob(80, "Quality", "Of JPEG and WebP.", ge=1, le=100, step=1, section="saving")
     save_txt: bool = knob(False, "Save a text beside each picture", "The parameters in a .txt file of the same name.",
                           section="saving")  # fmt: skip
+    trash_days: int = knob(30, "Keep deleted pictures", "In the gallery's trash; 0 keeps them until the next hour.",
+                           ge=0, le=3650, step=1, unit="days", section="saving")  # fmt: skip
+    thumbnails_mib: int = knob(1024, "Keep the gallery's thumbnails", "When they take more than this, those that "
+                               "nobody looked at for longest are made again when they are needed.", ge=16,
+                               le=1048576, step=1, unit="MiB", section="saving")  # fmt: skip
     write_infotext: bool = knob(True, "Write parameters into pictures", "A1111's text and our exact JSON.",
                                 section="saving")  # fmt: skip
 
@@ -81,6 +108,23 @@ class Settings(Frozen):
     inputs_gib: float = knob(10.0, "Keep input pictures", "When the pictures that were sent for img2img and Extras "
                              "take more than this, those that were used longest ago are forgotten.", ge=0.1, le=10000,
                              step=0.1, unit="GiB", section="server")  # fmt: skip
+
+    user_queue: int = knob(20, "Jobs in the queue", "How many jobs of one person may wait or run; 0 is no limit. As "
+                           "all of these, it is for people who are not the owner.", ge=0, le=100000, step=1,
+                           section="limits")  # fmt: skip
+    user_size: int = knob(2048, "Longest side", "Of the finished picture; 0 is no limit.", ge=0, le=100000, step=8,
+                          unit="px", section="limits")  # fmt: skip
+    user_steps: int = knob(150, "Most steps", "Of a picture; 0 is no limit.", ge=0, le=100000, step=1,
+                           section="limits")  # fmt: skip
+    user_batch: int = knob(8, "Largest batch", "Pictures drawn at the same time; 0 is no limit.", ge=0, le=100000,
+                           step=1, section="limits")  # fmt: skip
+    user_pictures: int = knob(1000, "Pictures a day", "From midnight on; 0 is no limit.", ge=0, le=10000000, step=1,
+                              section="limits")  # fmt: skip
+    user_training_steps: int = knob(20000, "Most training steps", "Of a run; 0 is no limit.", ge=0, le=10000000,
+                                    step=1, section="limits")  # fmt: skip
+
+    # Not a knob: it must be typed at each start, and a file can not say it.
+    no_auth: bool = False
 
 
 class Folders(Frozen):

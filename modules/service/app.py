@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -19,14 +19,19 @@ from modules.schema.events import EngineStatus, Event, Finished, Preview, Progre
 from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
+from modules.service.devices import engine_commands, local_engines
 from modules.service.dispatcher import Dispatcher
+from modules.service.engines import EngineView
 from modules.service.estimates import Estimates, QueueItem
 from modules.service.facts import CatalogFacts
+from modules.service.gallery.gallery import Gallery
 from modules.service.jobs import DatabaseError, Job, Jobs, OrderKey
 from modules.service.library import Library
+from modules.service.limits import Drawn, Limits
 from modules.service.line import Line
 from modules.service.merging import MergeFinder
 from modules.service.outputs import Outputs
+from modules.service.people import People
 from modules.service.pictures import Pictures
 from modules.service.planner import Planner, door_notices
 from modules.service.recovery import recover
@@ -38,7 +43,6 @@ from modules.service.training.door import Shelves, TrainingDoor
 from modules.service.training.runs import Runs
 from modules.service.training.states import RunMarks, RunStates
 from modules.service.training.words import Words
-from modules.service.worker import Worker, engine_command
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +54,18 @@ _PRUNE_SECONDS = 60.0
 class App(Library):
     """Catalogs, queue, engine and outputs of one data folder.
 
-    `notices`: sentences about the start that the user should read. `command`: the engine's command line.
+    `notices`: sentences about the start that the user should read. `commands`: the engines' command lines.
     `trains` False leaves trainings waiting.
     """
 
     def __init__(
-        self, settings: Settings, places: Folders, command: list[str], program: Path, *, trains: bool = True
+        self,
+        settings: Settings,
+        places: Folders,
+        commands: Mapping[str, list[str]],
+        program: Path,
+        *,
+        trains: bool = True,
     ) -> None:
         super().__init__(settings, places)
         self.notices: list[str] = []
@@ -64,16 +74,28 @@ class App(Library):
         self._marks.show_all()
         self.refresh()
         self._jobs = Jobs(places.state)
+        self.people = People(places)
         self._streams = Streams(self._jobs)
         self._estimates = Estimates(self._jobs)
         self._temporary = places.state / f"temporary-{self._jobs.slot}"
         self._outputs = Outputs(places, settings)
+        self._drawn = Drawn(self._jobs)
+        self.gallery = Gallery(places, settings, lambda name: self._pictures.owner(name), self.notices.append)
         self._pictures = self._make_pictures()
         self._pruned = 0.0
         self._ordering = threading.Lock()
         self._selected, problem = first_selection(settings.ckpt, self.checkpoints, self._jobs.recall(SELECTED))
         self.notices += problem
         self._recover()
+        self.limits = Limits(
+            settings,
+            self.people.accounts,
+            self._jobs,
+            self.inputs,
+            self._drawn,
+            owns_set=self.datasets.folders.belongs_to,
+            owns_run=lambda run_id, owner: self.training.owner(run_id) == owner,
+        )
         merges = MergeFinder(self.checkpoints, self.vaes, places.checkpoints[0])
         shelves = Shelves(self.embeddings, self.networks, places.embeddings, places.loras[0])
         states = RunStates(runs, self._jobs)
@@ -89,7 +111,7 @@ class App(Library):
         )
         self.words = Words(shelves, self.checkpoints, self.named.encode, lambda: self._selected)
         self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs, self._door, self.captions)
-        self._dispatcher = self._make_dispatcher(command, program, trains=trains)
+        self._dispatcher = self._make_dispatcher(commands, program, trains=trains)
         self.line = Line(
             self._jobs,
             self._streams,
@@ -116,12 +138,13 @@ class App(Library):
     ) -> Self:
         """Put everything together and start the engine process without waiting for it.
 
-        `program` is the folder of webui.py; `command` stands in for the engine's command line. Raises `SetupError`
+        `program` is the folder of webui.py; `command` stands in for the engines' command lines. Raises `SetupError`
         when the data folder cannot be used.
         """
         places = folders(settings, program)
+        commands = engine_commands(settings, command)
         try:
-            app = cls(settings, places, command or engine_command(settings), program.resolve(), trains=trains)
+            app = cls(settings, places, commands, program.resolve(), trains=trains)
         except (OSError, DatabaseError) as error:
             raise SetupError(
                 f"The data folder {places.data} cannot be used ({error}): make it writable, or choose another one "
@@ -134,6 +157,7 @@ class App(Library):
         """End the engine; the running job is interrupted with what it has, waiting ones wait for the next start."""
         self._dispatcher.close()
         self._streams.close()
+        self.gallery.close()
         self._jobs.close()
 
     # Ordering
@@ -155,16 +179,19 @@ class App(Library):
         name: str | None = None,
         key: OrderKey | None = None,
     ) -> Job:
-        """Put a job at the end of the queue. Raises `BadRequest`, `UnknownName` or `ModelFileError` at once.
+        """Put a job at the end of the queue. Raises `BadRequest`, `UnknownName` or `ModelFileError` at once, and
+        `NotAllowed` or `TooMuch` where a person's limits say so.
 
         `save` False keeps the pictures below the cache folder for a day (None: as the settings say). `name`: what the
         caller calls the job; found by `job()` as well. `key` is kept with the job (see `submit_once`).
         """
+        self.limits.check(request, owner)
         resolved, model = self._planner.at_the_door(request)
         wanted = self.settings.samples_save if save is None else save
         try:
             self._prune()
-            job = self._jobs.add(resolved, model, owner, save=wanted, name=name, key=key)
+            with self.limits.room(resolved, owner):
+                job = self._jobs.add(resolved, model, owner, save=wanted, name=name, key=key)
         except DatabaseError as error:
             raise UserError(f"The job could not be put into the queue ({error}); is the disk full?") from error
         self._marks.queued(job)
@@ -237,16 +264,21 @@ class App(Library):
         return stream.progress(), preview if isinstance(preview, Preview) else None
 
     def engine_status(self) -> EngineStatus:
+        """The state of the engine; of several, what all of them do in a sentence."""
         return self._dispatcher.status
+
+    def engines(self) -> list[EngineView]:
+        """Each engine by itself."""
+        return self._dispatcher.engines.views
 
     @property
     def engine_pid(self) -> int | None:
-        """Process id of the engine, if one runs."""
-        return self._dispatcher.worker.pid
+        """Process id of the engine, if one runs; of the first of several."""
+        return next(iter(self._dispatcher.engines.pids), None)
 
     def restart_engine(self) -> None:
-        """End an engine that hangs; its job fails, a new engine starts."""
-        self._dispatcher.worker.kill()
+        """End an engine that hangs (all of several); its job fails, a new engine starts."""
+        self._dispatcher.engines.kill()
 
     # Pictures
 
@@ -310,7 +342,7 @@ class App(Library):
     def _refresh_checkpoints(self) -> None:
         self.checkpoints.refresh()
 
-    def _make_dispatcher(self, command: list[str], program: Path, *, trains: bool) -> Dispatcher:
+    def _make_dispatcher(self, commands: Mapping[str, list[str]], program: Path, *, trains: bool) -> Dispatcher:
         settings = self.settings
         return Dispatcher(
             self._jobs,
@@ -320,13 +352,8 @@ class App(Library):
             planner=self._planner,
             inputs=self.inputs.folder,
             merged=self._refresh_checkpoints,
-            make_worker=lambda on_event, on_death: Worker(
-                command,
-                folder=program,
-                log_file=self.folders.state / f"{self._jobs.slot.replace('jobs', 'engine')}.log",
-                on_event=on_event,
-                on_death=on_death,
-            ),
+            makers=local_engines(commands, program, self.folders.state / self._jobs.slot.replace("jobs", "engine")),
+            holds=settings.checkpoints_in_ram,
             preload=self._selected_model,
             previews_per_second=settings.previews_per_second if settings.previews else 0.0,
             retry_lost=settings.retry_lost_jobs,
@@ -339,7 +366,8 @@ class App(Library):
         plain = self.settings.replace(save_to_dirs=False, samples_filename_pattern="[seed]")
         temporary = Outputs(self.folders.replace(outputs=self._temporary), plain)
         facts = CatalogFacts(self.checkpoints, self.vaes, self.named.facts)
-        return Pictures(self._jobs, self._outputs, temporary, self._temporary, facts)
+        told = self._drawn.add, self.gallery.saved
+        return Pictures(self._jobs, self._outputs, temporary, self._temporary, facts, *told)
 
     def _recover(self) -> None:
         """Tidy up after the last run of the program; leftovers of removed jobs go."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from modules.schema.json_object import parse_object
 from modules.service.naming import folder_parts, sanitize
 
 _OPENED = "opened.json"
+_OWNERS = "owners.json"
 
 
 @dataclass(frozen=True)
@@ -59,21 +61,29 @@ class DatasetFolders:
             raise NotFound(f"The folder {opened} is not there any more: open the data set where it is now.")
         return opened
 
-    def may_use_path(self, owner: str) -> bool:
-        """Whether `owner` may name any folder of this machine; without a login everybody may."""
-        return bool(owner)
+    def belongs_to(self, name: str, owner: str) -> bool:
+        """Whether `owner` made the data set of that name."""
+        return self._table(_OWNERS).get(name.strip()) == owner
 
-    def create(self, name: str) -> str:
-        """Make an empty data set, or find the one of that name; returns the name. Raises BadRequest."""
+    def create(self, name: str, owner: str = "") -> str:
+        """Make an empty data set, or find the one of that name; returns the name. Raises BadRequest.
+
+        A new one belongs to `owner`, who must not be told of others' names: see `belongs_to`.
+        """
         name = name.strip()
         if not _is_name(name):
             raise BadRequest(
                 f"A data set cannot be called {name!r}: use letters, digits, spaces, dashes and dots.", "name"
             )
-        try:
-            (self.root / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"The folder {self.root / name} cannot be made ({error.strerror}).") from None
+        folder = self.root / name
+        with self._lock:
+            is_new = not folder.exists()
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(f"The folder {folder} cannot be made ({error.strerror}).") from None
+            if is_new and owner:
+                self._remember(_OWNERS, {**self._table(_OWNERS), name: owner})
         return name
 
     def add_path(self, path: str) -> str:
@@ -87,7 +97,7 @@ class DatasetFolders:
         with self._lock:
             opened = self._opened()
             if opened.get(key) != folder:
-                self._remember({**opened, key: folder})
+                self._remember(_OPENED, {**opened, key: folder})
         return key
 
     def forget(self, name: str) -> None:
@@ -96,7 +106,7 @@ class DatasetFolders:
             opened = self._opened()
             if opened.pop(name, None) is None:
                 raise NotFound(f"There is no opened folder {name!r}; data sets of this program stay.")
-            self._remember(opened)
+            self._remember(_OPENED, opened)
 
     def find(self, name_or_path: str) -> str:
         """The name of a data set that is meant by its name or by a path. Raises BadRequest on field data_root."""
@@ -110,17 +120,21 @@ class DatasetFolders:
             raise UnknownName("data set or folder", wanted, known, "data_root")
         return self.add_path(wanted)
 
-    def _remember(self, opened: dict[str, Path]) -> None:
-        table = {key: str(path) for key, path in opened.items()}
-        _write(self._state / _OPENED, json.dumps(table, ensure_ascii=False).encode("utf-8", "replace"))
+    def _remember(self, file: str, table: Mapping[str, str | Path]) -> None:
+        text = json.dumps({key: str(value) for key, value in table.items()}, ensure_ascii=False)
+        _write(self._state / file, text.encode("utf-8", "replace"))
 
     def _opened(self) -> dict[str, Path]:
         """Folders that were opened by their path, by the names that stand for them."""
+        return {key: Path(path) for key, path in self._table(_OPENED).items()}
+
+    def _table(self, file: str) -> dict[str, str]:
+        """Texts by names, from a file of the state folder."""
         try:
-            table = parse_object((self._state / _OPENED).read_text(encoding="utf-8")) or {}
+            table = parse_object((self._state / file).read_text(encoding="utf-8")) or {}
         except (OSError, UnicodeDecodeError):
             return {}
-        return {key: Path(path) for key, path in table.items() if isinstance(path, str)}
+        return {key: value for key, value in table.items() if isinstance(value, str)}
 
     def _path(self, text: str) -> Path | None:
         """An existing folder: a whole path, or one below the data folder."""

@@ -75,16 +75,26 @@ class Pictures:
     """Saves pictures in the order in which they were drawn, one after another, so that file numbers follow it.
 
     `outputs` writes to the user's folder, `temporary` below `temporary_folder` (for jobs that are not to be saved).
+    `count` is told whose picture it was, `index` also which file.
     """
 
     def __init__(
-        self, jobs: Jobs, outputs: Saver, temporary: Saver, temporary_folder: Path, model_facts: ModelFacts
+        self,
+        jobs: Jobs,
+        outputs: Saver,
+        temporary: Saver,
+        temporary_folder: Path,
+        model_facts: ModelFacts,
+        count: Callable[[str], None],
+        index: Callable[[Path, str], None],
     ) -> None:
         self._jobs = jobs
         self._outputs = outputs
         self._temporary = temporary
         self._folder = temporary_folder
         self._model_facts = model_facts
+        self._count = count
+        self._index = index
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="save-picture")
         self._held: dict[str, bytes] = {}
         self._warned: set[str] = set()
@@ -180,8 +190,11 @@ class Pictures:
     def _address(self, job: Job, file: FinishedFile, name: str, path: Path | None) -> ImageSaved:
         try:
             self._jobs.add_picture(name, job, path)
+            self._count(job.owner)
         except DatabaseError:
             log.exception("the address of %s could not be stored", name)
+        if path is not None:
+            self._index(path, job.owner)
         return ImageSaved(file.index, name, file.width, file.height, file.infotext, sheet=file.sheet)
 
     def _save_drawn(self, job: Job, done: ImageDone) -> list[Event]:
@@ -230,8 +243,11 @@ class Pictures:
     def _saved(self, job: Job, done: ImageDone, name: str, path: Path | None, infotext: str) -> ImageSaved:
         try:
             self._jobs.add_picture(name, job, path)
+            self._count(job.owner)
         except DatabaseError:
             log.exception("the address of %s could not be stored", name)
+        if path is not None:
+            self._index(path, job.owner)
         return ImageSaved(done.index, name, done.width, done.height, infotext, done.partial)
 
 

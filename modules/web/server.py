@@ -21,10 +21,12 @@ from modules.schema.settings import Settings
 from modules.service.app import App
 from modules.version import VERSION
 from modules.web import errors
+from modules.web.access import Access
 from modules.web.api import (
     datasets,
     docs,
     extras,
+    gallery,
     generation,
     inputs,
     listing,
@@ -57,6 +59,7 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_server: FastAPI) -> AsyncIterator[None]:
+        app.gallery.start()
         async with gate.open():
             yield
 
@@ -68,7 +71,8 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.state.options = Options(app)
     server.state.forms = Forms(app.folders.state / "forms")
     server.add_middleware(Bodies)
-    server.add_middleware(Guard, server_name=app.settings.server_name)
+    server.state.access = Access(app.people, app.settings, str(app.folders.data))
+    server.add_middleware(Guard, access=server.state.access)
     errors.install(server)
     server.include_router(docs.router)
     server.include_router(own_jobs.router)
@@ -79,6 +83,7 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.include_router(networks.router)
     server.include_router(datasets.router)
     server.include_router(training.router)
+    server.include_router(gallery.router)
     if app.settings.api:
         server.include_router(networks.listing)
         for part in (options, progress, listing, pnginfo, extras, scripts, train, generation):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from modules.web.guard import Guard, hostname, is_loopback
+from modules.schema.settings import Settings
+from modules.web.origins import Origins, hostname, is_loopback
 from tests.web.conftest import ADDRESS, Connect
 
 
@@ -84,17 +84,33 @@ def test_each_browser_sees_its_own_jobs_only(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize(
-    ("server_name", "status"), [("127.0.0.1", 403), ("my.home", 200), ("0.0.0.0", 200), ("::", 200)]
+    ("server_name", "host", "answers"),
+    [
+        ("127.0.0.1", "my.home", False),
+        ("my.home", "my.home:7860", True),
+        ("my.home", "other.home", False),
+        ("192.168.1.5", "192.168.1.5:7860", True),
+        ("192.168.1.5", "192.168.1.6:7860", False),
+        ("0.0.0.0", "192.168.1.5:7860", True),
+        ("0.0.0.0", "[fe80::1]:7860", True),
+        ("::", "desk", True),
+        ("0.0.0.0", "desk.local.", True),
+        ("0.0.0.0", "evil.example", False),
+        ("0.0.0.0", "192.168.1.5.evil.example", False),
+        ("0.0.0.0", "draw.example.org", True),
+        ("127.0.0.1", "draw.example.org", True),
+    ],
 )
-def test_names_that_fit_the_address(server_name: str, status: int) -> None:
-    client = TestClient(Guard(PlainTextResponse("hello"), server_name), base_url="http://my.home")
-    assert client.get("/").status_code == status
+def test_names_that_fit_the_address(server_name: str, host: str, answers: bool) -> None:
+    rules = Origins(Settings(server_name=server_name, allowed_hosts="draw.example.org, b.example"))
+    assert rules.answers_to(host) is answers
 
 
 def test_host_and_address_reading() -> None:
     assert hostname("[::1]:80") == "::1"
     assert hostname("A.b:80") == "a.b"
     assert is_loopback("127.3.2.1")
+    assert is_loopback("::ffff:127.0.0.1")
     assert not is_loopback("10.0.0.1")
     assert not is_loopback("testclient")
     assert not is_loopback(None)

@@ -124,6 +124,10 @@ class Training:
         """The file that the run makes, or will make."""
         return self._shelves.result(self.runs.request(self.runs.find(run_id)))
 
+    def owner(self, run_id: str) -> str:
+        """The person who began the run, "" where that is not known; raises NotFound."""
+        return self.runs.record(self.runs.find(run_id)).owner
+
     def job(self, run_id: str) -> Job:
         """The run's newest job of this program; raises NotFound."""
         return self._jobs.get(self.runs.record(self.runs.find(run_id)).job)

@@ -20,9 +20,9 @@ from modules.service.app import App
 from modules.service.prompts import prompt_problems
 from modules.web.api.forms import FORM_LIMIT, Forms
 from modules.web.api.pictures import picture_text, read_picture, sent_picture
-from modules.web.deps import Owner, TheApp, read_json
+from modules.web.deps import OWNER_ONLY, Owner, TheApp, read_json
 from modules.web.errors import HttpProblem
-from modules.web.guard import is_loopback
+from modules.web.origins import is_here, is_loopback
 
 router = APIRouter(prefix="/api/v1")
 
@@ -94,7 +94,7 @@ def refresh(app: TheApp) -> dict[str, Any]:
     return _models(app)
 
 
-@router.post("/checkpoint")
+@router.post("/checkpoint", dependencies=[OWNER_ONLY])
 def select(body: NameBody, app: TheApp) -> dict[str, Any]:
     """Select the checkpoint that is used where a request names none, and load it when nothing runs."""
     app.select_checkpoint(body.name)
@@ -150,14 +150,15 @@ def infotext(body: TextBody, app: TheApp) -> dict[str, Any]:
     return answer
 
 
-@router.post("/open-folder")
+@router.post("/open-folder", dependencies=[OWNER_ONLY])
 def open_folder(body: OptionalNameBody, request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
     """Show the folder of a picture (or of all) in this machine's file manager.
 
     Only for somebody who sits at it; for others, and without a file manager, the refusal names the folder.
     """
     folder = app.image_path(body.name, owner).parent if body.name else app.folders.outputs
-    at_home = is_loopback(request.client.host if request.client else None) and is_loopback(app.settings.server_name)
+    near = request.client is not None and is_loopback(request.client.host)
+    at_home = near and is_here(request.scope, request.headers, app.settings.server_name)
     command = _file_manager() if at_home else None
     if command is None:
         raise HttpProblem(409, str(folder), "NotOpened")

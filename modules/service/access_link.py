@@ -1,0 +1,95 @@
+"""The access link: who has it may come in, where there are no accounts. And the QR code that brings it to a phone."""
+
+from __future__ import annotations
+
+import hmac
+import io
+import secrets
+import socket
+import threading
+from pathlib import Path
+
+import psutil
+import segno
+
+from modules.service.accounts import hash_token
+from modules.service.private_file import PrivateFile
+
+PATH = "/access/"
+_MOST_ADDRESSES = 6
+# Documentation addresses: nothing is sent there, the system only says from where it would be.
+_ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+_BRIDGES = ("docker", "br-", "veth", "virbr", "vmnet", "lo", "tun", "utun")
+
+
+class AccessLink:
+    """A random code of 256 bits, kept so that a link on the wall is good after a restart too. Safe for threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = PrivateFile(path)
+        self._lock = threading.Lock()
+
+    @property
+    def code(self) -> str:
+        with self._lock:
+            found = self._file.read().get("code")
+            if isinstance(found, str) and len(found) >= 40:
+                return found
+            return self._new()
+
+    @property
+    def stamp(self) -> str:
+        """Stands for the code in the sessions that it opened."""
+        return hash_token(self.code)[:16]
+
+    def fits(self, code: str) -> bool:
+        return hmac.compare_digest(hash_token(code), hash_token(self.code))
+
+    def renew(self) -> None:
+        """Another code; the old one opens nothing any more."""
+        with self._lock:
+            self._new()
+
+    def _new(self) -> str:
+        code = secrets.token_urlsafe(32)
+        self._file.change(lambda content: {**content, "code": code})
+        return code
+
+
+def own_addresses() -> list[str]:
+    """Addresses under which other devices reach this machine, the most likely one first."""
+    likely = [address for family, there in _ELSEWHERE if (address := _source(family, there))]
+    others = [
+        entry.address.partition("%")[0]
+        for name, entries in psutil.net_if_addrs().items()
+        if not name.startswith(_BRIDGES)
+        for entry in entries
+        if entry.family == socket.AF_INET and not entry.address.startswith(("127.", "169.254."))
+    ]
+    return list(dict.fromkeys([*likely, *others]))[:_MOST_ADDRESSES]
+
+
+def _source(family: socket.AddressFamily, there: str) -> str | None:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((there, 9))
+            address = probe.getsockname()[0].partition("%")[0]
+    except OSError:
+        return None
+    return None if address.startswith(("127.", "169.254.", "::", "fe80:")) else address
+
+
+def qr_svg(text: str) -> str:
+    """A QR code as an SVG picture, dark on white with its quiet margin."""
+    file = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(
+        file, kind="svg", scale=4, border=4, light="#fff", dark="#000", xmldecl=False, nl=False
+    )
+    return file.getvalue().decode()
+
+
+def qr_text(text: str) -> str:
+    """A QR code in block characters for a terminal."""
+    file = io.StringIO()
+    segno.make(text, error="l", micro=False).terminal(file, border=2, compact=True)
+    return file.getvalue()
