@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.schema.events import EngineStatus, Failed, Finished
+from modules.service.course import Course
 from modules.service.jobs import Job
+from modules.service.pieces import Piece
 from modules.service.worker import Death
 
 MOST_ATTEMPTS = 2
@@ -66,6 +68,40 @@ def lost(death: Death, job: Job, *, asked: bool = False) -> Failed | Finished:
     return Failed(
         f"The engine process ended in the middle of this job ({death.cause}); a new one is starting, so press "
         f"Generate to try again{advice}.",
+        "EngineLost",
+    )
+
+
+def lost_piece(death: Death, piece: Piece, course: Course) -> Failed | Finished | None:
+    """How a piece ends whose engine, one of several, has died; None: another engine draws it.
+
+    Whatever the settings say of lost jobs: the rest of the job is under way. A piece that ends two engines at the
+    same picture is given up.
+    """
+    if course.interrupted:
+        return Finished("interrupted")
+    if not piece.lose(course.delivered):
+        return Finished("done")
+    if piece.deaths < MOST_ATTEMPTS:
+        return None
+    piece.lost = False
+    return lost(death, course.job)
+
+
+def lost_sentence(job: Job, piece: Piece | None = None) -> str:
+    """What the readers of a lost job, or of a lost `piece` of one, are told when it is run again."""
+    if job.is_training:
+        return "The engine process ended in the middle of this training; it goes on from its last saved state."
+    if piece is not None:
+        return "An engine process ended in the middle of this job; another one draws what it had not finished."
+    return "The engine process ended in the middle of this job; it is run once more."
+
+
+def no_engine(job: Job) -> Failed:
+    """The end of a job that none of the engines can do."""
+    what = "This training" if job.is_training else "This job"
+    return Failed(
+        f"{what} needs an engine on this machine, and the program was started without one: leave --gpus none away.",
         "EngineLost",
     )
 

@@ -1,6 +1,7 @@
-"""Brings the queue and the engine together: the next job to an idle engine, what it says to the job's readers.
+"""Brings the queue and the engines together: the next job to a free engine, what it says to the job's readers.
 
-The engine is given up to two jobs: a training, and beside it what is to be drawn, which it does between two steps.
+An engine is given up to two things: a training, and beside it what is to be drawn, which it does between two steps.
+A job has one engine that stays with it to its end; others that have nothing to do draw pieces of it meanwhile.
 
 One thread owns all of it. Whatever happens elsewhere (an event, a death, a click) comes in as a call put into its
 inbox, so nothing here needs a lock.
@@ -11,58 +12,47 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
-from modules.schema.engine import Command, EngineJob, ModelRef
-from modules.schema.errors import UserError
+from modules.schema.engine import Command, ModelRef
 from modules.schema.events import (
     ENDINGS,
     EngineStatus,
     Event,
     Failed,
     Finished,
-    ImageDone,
     Notice,
     Preview,
     Progress,
     TrainStep,
 )
-from modules.schema.merge import MergeRequest
 from modules.service.course import Course
-from modules.service.deaths import Retries, lost, status_after
-from modules.service.deliveries import Delivery, goes_on_later, result_of
+from modules.service.deaths import Retries, lost, lost_piece, lost_sentence, no_engine, status_after
+from modules.service.deliveries import Delivery, goes_on_later
+from modules.service.engines import Engine, Engines, MakeHandle
 from modules.service.estimates import Estimates
-from modules.service.jobs import DatabaseError, Job, Jobs, State
+from modules.service.jobs import Job, Jobs
 from modules.service.pictures import Pictures
+from modules.service.pieces import Piece
+from modules.service.placing import Placing
 from modules.service.planner import Planner
+from modules.service.readers import Marks, Readers
 from modules.service.streams import Streams
-from modules.service.worker import Death, Worker
+from modules.service.worker import Death
 
 log = logging.getLogger(__name__)
 
-_ENDINGS: dict[str, State] = {
-    "done": "done", "interrupted": "interrupted", "cancelled": "cancelled", "paused": "paused",
-}  # fmt: skip
 _PAUSE_SECONDS = 10.0
 
 
-class Marks(Protocol):
-    """Is told what becomes of trainings."""
-
-    def began(self, job: Job) -> None: ...
-    def waits(self, job: Job) -> None: ...
-    def ended(self, job: Job, ending: Failed | Finished) -> None: ...
-
-
 class Dispatcher:
-    """Runs waiting jobs one after another on `worker`, and one training beside them.
+    """Runs waiting jobs on the engines of `makers`, each as soon as one is free, and one training beside them.
 
     `planner` tells what a job is made of; `inputs` is the folder of input pictures; `merged` is told of new models.
-    `preload` says which model to load while nothing waits. `retry_lost`: a job whose engine died runs once more.
-    `marks` is told of trainings; `trains` False leaves them waiting; `resumes`: they go on at the next start.
+    `preload` says which model to load while nothing waits; an engine holds so many (`holds`). `retry_lost`: a job
+    whose engine died runs once more. `marks` is told of trainings; `trains` False leaves them waiting; `resumes`:
+    they go on at the next start.
     """
 
     def __init__(
@@ -75,7 +65,8 @@ class Dispatcher:
         planner: Planner,
         inputs: Path,
         merged: Callable[[], None],
-        make_worker: Callable[[Callable[[str | None, Event], None], Callable[[Death], None]], Worker],
+        makers: Mapping[str, MakeHandle],
+        holds: int,
         preload: Callable[[], ModelRef | None],
         previews_per_second: float,
         retry_lost: bool,
@@ -86,63 +77,71 @@ class Dispatcher:
         self._jobs = jobs
         self._streams = streams
         self._pictures = pictures
-        self._estimates = estimates
         self._planner = planner
-        self._inputs = inputs
-        self._merged = merged
         self._preload = preload
-        self._previews_per_second = previews_per_second
         self._retries = Retries(retry_lost=retry_lost)
         self._marks = marks
         self._trains = trains
         self._resumes = resumes
         self._leaving: threading.Event | None = None
+        self._closed = False
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._deliveries: dict[str, Delivery] = {}
-        self._at_work: dict[bool, str] = {}  # by whether it is a training
-        self._loading: ModelRef | None = None
-        self._refused: ModelRef | None = None
-        self._up = False
-        self._gave_up = False
-        self._status = EngineStatus("starting", "The engine is starting.")
-        self.worker = make_worker(
-            lambda job_id, event: self._later(lambda: self._on_event(job_id, event)),
-            lambda death: self._later(lambda: self._on_death(death)),
+        self.engines = Engines(
+            makers,
+            lambda engine, job_id, event: self._later(lambda: self._on_event(engine, job_id, event)),
+            lambda engine, death: self._later(lambda: self._on_death(engine, death)),
+            holds,
+        )
+        self._readers = Readers(
+            jobs,
+            streams,
+            pictures,
+            estimates,
+            merged=merged,
+            marks=marks,
+            ended=self._forget,
+            later=self._later,
+        )
+        self._placing = Placing(
+            self.engines,
+            pictures,
+            inputs,
+            previews_per_second,
+            settle=self._settle,
+            put_back=self._put_back,
         )
         self._thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
 
     @property
     def status(self) -> EngineStatus:
-        return self._status
-
-    @property
-    def running(self) -> str | None:
-        """Id of the job that the engine works on, other than a training."""
-        return self._at_work.get(False)
+        if self._closed:
+            return EngineStatus("stopped", "The program is closing.")
+        return self.engines.status
 
     def start(self) -> None:
         self._thread.start()
-        self.worker.start()
+        self.engines.start()
 
     def close(self) -> None:
-        """Stop the engine, finish saving, and leave the running job marked as interrupted, a training paused."""
+        """Stop the engines, finish saving, and leave running jobs marked as interrupted, a training paused."""
         left = threading.Event()
         self._later(lambda: self._leave(left))
         if self._thread.is_alive():
             left.wait(_PAUSE_SECONDS)
-        self.worker.close()
+        self.engines.close()
         self._later(self._interrupt_all)
         self._inbox.put(None)
         self._thread.join(30)
-        self._status = EngineStatus("stopped", "The program is closing.")
+        self._closed = True
 
     def submitted(self) -> None:
         """A job was added; an engine that was given up is tried again."""
-        self._later(self._revive)
+        self._later(self.engines.revive)
 
     def select(self, model: ModelRef) -> None:
-        """Load `model` now if nothing runs, so that the next picture comes sooner."""
-        self._later(lambda: self._load(model))
+        """Load `model` now where nothing runs, so that the next picture comes sooner."""
+        self._later(lambda: self._load(self.engines.to_load(model), model))
 
     def interrupt(self, job_id: str) -> None:
         self._later(lambda: self._tell(job_id, Command(name="interrupt", job_id=job_id)))
@@ -165,114 +164,185 @@ class Dispatcher:
             except Exception:  # noqa: BLE001 - the one thread that keeps the queue going must survive any bug
                 log.exception("the dispatcher met an error")
 
-    def _next(self) -> None:
-        """Give the engine the first waiting job, where it has none, and the first training."""
-        for training in (False, True):
-            wanted = not training or (self._trains and self._leaving is None)
-            if self._up and wanted and training not in self._at_work:
-                self._begin(self._jobs.claim_next(training=training))
+    # Giving out work
 
-    def _begin(self, job: Job | None) -> None:
-        if job is None:
-            return
-        course = Course(job, self._planner, self._pictures)
-        delivery = Delivery(job, course, delivered={image.index for image in job.images})
-        self._at_work[job.is_training] = job.id
+    def _next(self) -> None:
+        """Jobs without an engine come first, then waiting ones, then a training; who is idle then helps a job."""
+        while self.engines.any_free and self._all_housed():
+            job = self._jobs.claim_next()
+            if job is None:
+                break
+            self._begin(job)
+        if self._trains and self._leaving is None and not self._has_training:
+            job = self._jobs.claim_next(training=True) if any(e.up for e in self.engines.all) else None
+            if job is not None:
+                self._begin(job)
+        self._placing.help(self._under_way())
+
+    def _all_housed(self) -> bool:
+        """Whether every job under way that draws has an engine; each that has none is given one, if one is free."""
+        return all([self._placing.housed(one) or one.job.is_training for one in self._under_way()])
+
+    @property
+    def _has_training(self) -> bool:
+        return any(one.job.is_training and not one.over for one in self._deliveries.values())
+
+    def _under_way(self) -> list[Delivery]:
+        return [one for one in self._deliveries.values() if not one.over]
+
+    def _begin(self, job: Job) -> None:
+        course = Course(job, self._planner, self._pictures, len(self.engines.all))
+        delivery = Delivery(job, course)
         self._deliveries[job.id] = delivery
         self._marks.began(job)
-        self._run_part(delivery)
-
-    def _run_part(self, delivery: Delivery) -> bool:
-        """Give the engine the next part of a job that has something left to draw; False: there is none."""
-        course, job = delivery.course, delivery.job
-        try:
-            part = course.next_part(delivery.delivered)
-        except UserError as error:
-            self._finish(delivery, Failed(str(error), type(error).__name__))
-            return True
-        if part is None:
-            return False
-        order = EngineJob(
-            id=job.id,
-            request=part.request,
-            model=part.model,
-            previews_per_second=self._previews_per_second,
-            inputs=str(self._inputs),
-            upscalers=part.upscalers,
-            files=part.files,
-        )
-        self._pictures.prepare(course.part_job)
-        if not self.worker.send(Command(name="run", job=order)):
-            self._up = False
-            self._put_back(delivery)
-        return True
+        if not self.engines.can_take(job.request):
+            course.stop(no_engine(job))
+            self._settle(delivery)
+            return
+        self._placing.housed(delivery)
 
     def _put_back(self, delivery: Delivery) -> None:
         """It waits again, at its old place."""
-        self._at_work.pop(delivery.job.is_training, None)
+        delivery.over = True
         del self._deliveries[delivery.job.id]
         self._jobs.put_back(delivery.job.id)
         self._marks.waits(delivery.job)
 
+    def _load(self, engine: Engine | None, model: ModelRef) -> None:
+        if engine is not None and engine.is_idle and model != engine.refused:
+            engine.loading = model
+            engine.handle.send(Command(name="load", model=model))
+
+    # Telling the engines
+
     def _tell(self, job_id: str, command: Command) -> None:
-        if job_id in self._at_work.values():
-            self.worker.send(command)
-            delivery = self._deliveries[job_id]
-            delivery.asked = delivery.asked or command.name in ("interrupt", "pause")
-            if command.name == "interrupt":
-                delivery.course.interrupted = True
+        """Hand a command to every engine that works on the job."""
+        delivery = self._deliveries.get(job_id)
+        if delivery is None or delivery.over:
+            return
+        for engine in self.engines.all:
+            if engine.piece_of(job_id) is not None:
+                engine.handle.send(command)
+        delivery.asked = delivery.asked or command.name in ("interrupt", "pause")
+        if command.name == "interrupt":
+            delivery.course.interrupt()
+            self._settle(delivery)
 
     def _leave(self, left: threading.Event) -> None:
         """The program ends: a training saves its state first, for which what is drawn beside it must stop."""
         self._leaving = left
-        training = self._at_work.get(True)
-        if training is None or not self._up:
+        trains = next((engine for engine in self.engines.all if engine.up and engine.training is not None), None)
+        if trains is None or trains.training is None:
             left.set()
             return
-        self.worker.send(Command(name="pause", job_id=training))
-        if False in self._at_work:
-            self._tell(self._at_work[False], Command(name="interrupt", job_id=self._at_work[False]))
+        trains.handle.send(Command(name="pause", job_id=trains.training.job.id))
+        if trains.drawing is not None:
+            job_id = trains.drawing.job.id
+            self._tell(job_id, Command(name="interrupt", job_id=job_id))
 
-    def _revive(self) -> None:
-        if self._gave_up:
-            self._gave_up = False
-            self._refused = None
-            self._status = EngineStatus("starting", "The engine is starting again.")
-            self.worker.revive()
+    # Hearing from them
 
-    def _load(self, model: ModelRef) -> None:
-        if self._up and not self._at_work and model != self._refused:
-            self._loading = model
-            self.worker.send(Command(name="load", model=model))
-
-    def _on_event(self, job_id: str | None, event: Event) -> None:
+    def _on_event(self, engine: Engine, job_id: str | None, event: Event) -> None:
         if job_id is None:
             if isinstance(event, EngineStatus):
-                self._on_status(event)
+                self._on_status(engine, event)
             return
-        delivery = self._deliveries.get(job_id)
-        if delivery is None:
+        piece, delivery = engine.piece_of(job_id), self._deliveries.get(job_id)
+        if piece is None or delivery is None:
             return
         if isinstance(event, Progress | Preview):
-            self._streams.of(job_id).publish(delivery.course.placed(event))
+            news = delivery.course.placed(piece, event)
+            if news is not None:
+                self._streams.of(job_id).publish(news)
         elif isinstance(event, TrainStep):
             self._streams.of(job_id).publish(event)
         elif isinstance(event, ENDINGS):
-            self._part_ended(delivery, event)
+            self._piece_ended(engine, delivery, piece, event)
         else:
-            if isinstance(event, ImageDone):
-                self._picture_done(delivery, event)
-            else:
-                delivery.line.append(event)
-            self._deliver(delivery)
+            delivery.take(piece, event)
+            self._readers.deliver(delivery)
 
-    def _part_ended(self, delivery: Delivery, ending: Failed | Finished) -> None:
-        """Go on with the job's next part, or end the job."""
-        self.worker.succeeded()
-        ending = delivery.course.ended(ending)
-        if isinstance(ending, Finished) and ending.reason == "done" and self._run_part(delivery):
+    def _on_status(self, engine: Engine, status: EngineStatus) -> None:
+        engine.told(status)
+        if status.state != "ready":
             return
-        self._finish(delivery, ending)
+        first, engine.up = not engine.up, True
+        if not first:
+            engine.loading = None
+            engine.handle.succeeded()
+            return
+        model = self._preload()
+        if model is not None and not any(job.state == "waiting" for job in self._jobs.open_jobs()):
+            self._load(engine, model)
+
+    def _piece_ended(self, engine: Engine, delivery: Delivery, piece: Piece, ending: Failed | Finished) -> None:
+        """Go on with the job's next piece, or end the job."""
+        if self.engines.are_several and isinstance(ending, Failed) and ending.kind == "DeviceError":
+            # The process is about to end by itself; then what it was drawing goes to another one.
+            return
+        engine.release(piece)
+        engine.handle.succeeded()
+        delivery.course.ended(piece, ending)
+        self._readers.deliver(delivery)
+        if delivery.home == engine.name:
+            self._placing.hand_out(delivery, engine)
+        else:
+            self._settle(delivery)
+
+    def _on_death(self, engine: Engine, death: Death) -> None:
+        log.warning("%s: the process ended: %s; %s", engine.name, death.cause, death.last_words)
+        pieces = engine.pieces
+        engine.ended(status_after(death, engine.handle.log_file), gave_up=death.gave_up)
+        for piece in pieces:
+            engine.release(piece)
+            delivery = self._deliveries[piece.job.id]
+            delivery.home = "" if delivery.home == engine.name else delivery.home
+            if self.engines.are_several and not piece.job.is_training:
+                self._lost_piece(delivery, piece, death)
+            else:
+                self._lost(delivery, piece, death)
+        if self._leaving is not None:
+            self._leaving.set()
+        if self.engines.all_gave_up:
+            for delivery in self._under_way():
+                self._run_again(delivery)
+
+    def _lost(self, delivery: Delivery, piece: Piece, death: Death) -> None:
+        """Its engine has died."""
+        now = self._streams.of(delivery.job.id).newest(TrainStep)
+        step = now.step if isinstance(now, TrainStep) else 0
+        if not delivery.asked and self._retries.again(delivery.job, step):
+            self._run_again(delivery)
+            self._streams.of(delivery.job.id).publish(Notice(lost_sentence(delivery.job), "warning"))
+            return
+        delivery.course.stop(lost(death, delivery.job, asked=delivery.asked))
+        delivery.course.pieces.clear()
+        self._finish(delivery, delivery.course.ending)
+
+    def _lost_piece(self, delivery: Delivery, piece: Piece, death: Death) -> None:
+        """One of several engines has died; the others go on, and another one draws its piece."""
+        ending = lost_piece(death, piece, delivery.course)
+        if ending is not None:
+            delivery.course.ended(piece, ending)
+        else:
+            delivery.line.append(Notice(lost_sentence(delivery.job, piece), "warning"))
+        self._readers.deliver(delivery)
+        self._settle(delivery)
+
+    def _run_again(self, delivery: Delivery) -> None:
+        """Wait for its pictures that are being saved, then queue it again; those pictures are not drawn twice."""
+        self._readers.move_up(delivery, all_of_it=True)
+        self._pictures.flush()
+        self._readers.deliver(delivery)
+        self._put_back(delivery)
+
+    # The ends of jobs
+
+    def _settle(self, delivery: Delivery) -> None:
+        """End a job of which nothing is left to be drawn."""
+        self._readers.move_up(delivery)
+        if not delivery.over and delivery.course.is_over:
+            self._finish(delivery, delivery.course.ending)
 
     def _finish(self, delivery: Delivery, ending: Failed | Finished) -> None:
         if self._leaving is not None and delivery.job.is_training:
@@ -280,115 +350,23 @@ class Dispatcher:
             if goes_on_later(delivery, ending) and self._resumes:
                 self._put_back(delivery)
                 return
-        self._at_work.pop(delivery.job.is_training, None)
-        if isinstance(ending, Finished) and delivery.course.has_sheets:
-            future = self._pictures.submit_files(delivery.job, delivery.course.sheets)
-            delivery.line.append(future)
-            future.add_done_callback(lambda _: self._later(lambda: self._deliver(delivery)))
-        delivery.line.append(ending)
-        self._deliver(delivery)
+        self._readers.finish(delivery, ending)
 
-    def _on_status(self, status: EngineStatus) -> None:
-        self._status = status
-        if status.state != "ready":
-            return
-        first, self._up = not self._up, True
-        if not first:
-            self._loading = None
-            self.worker.succeeded()
-            return
-        model = self._preload()
-        if model is not None and not any(job.state == "waiting" for job in self._jobs.open_jobs()):
-            self._load(model)
-
-    def _picture_done(self, delivery: Delivery, event: ImageDone) -> None:
-        course = delivery.course
-        index = course.first + event.index
-        if index in delivery.delivered:
-            return
-        delivery.delivered.add(index)
-        future = self._pictures.submit(course.part_job, event, course.first)
-        course.saved.append(future)
-        delivery.line.append(future)
-        future.add_done_callback(lambda _: self._later(lambda: self._deliver(delivery)))
-
-    def _deliver(self, delivery: Delivery) -> None:
-        """Hand on everything up to the first picture that is still being saved."""
-        stream = self._streams.of(delivery.job.id)
-        while delivery.line:
-            head = delivery.line[0]
-            if isinstance(head, Future):
-                if not head.done():
-                    return
-                for event in result_of(head):
-                    stream.publish(event)
-            elif isinstance(head, ENDINGS):
-                self._end(delivery.job, head)
-            else:
-                stream.publish(head)
-            delivery.line.popleft()
-
-    def _end(self, job: Job, ending: Failed | Finished) -> None:
-        """The state is written first: who reads the ending finds the job ended."""
+    def _forget(self, job: Job) -> None:
         self._deliveries.pop(job.id, None)
         self._retries.ended(job.id)
-        state: State = "failed" if isinstance(ending, Failed) else _ENDINGS.get(ending.reason, "done")
-        try:
-            self._jobs.end(job.id, state, ending.message if isinstance(ending, Failed) else "")
-            if isinstance(ending, Finished):
-                self._estimates.learn(job, ending)
-            if isinstance(job.request, MergeRequest):
-                self._merged()
-            self._marks.ended(job, ending)
-        except DatabaseError:
-            log.exception("the end of job %s could not be stored", job.id)
-        self._streams.of(job.id).publish(ending)
-
-    def _on_death(self, death: Death) -> None:
-        log.warning("the engine process ended: %s; %s", death.cause, death.last_words)
-        self._up = False
-        self._refused, self._loading = self._loading, None
-        self._gave_up = death.gave_up
-        self._status = status_after(death, self.worker.log_file)
-        for job_id in list(self._at_work.values()):
-            self._lost(self._deliveries[job_id], death)
-        self._at_work.clear()
-        if self._leaving is not None:
-            self._leaving.set()
-
-    def _lost(self, delivery: Delivery, death: Death) -> None:
-        """Its engine has died."""
-        now = self._streams.of(delivery.job.id).newest(TrainStep)
-        step = now.step if isinstance(now, TrainStep) else 0
-        if not delivery.asked and self._retries.again(delivery.job, step):
-            self._run_again(delivery)
-            return
-        delivery.line.append(lost(death, delivery.job, asked=delivery.asked))
-        self._deliver(delivery)
-
-    def _run_again(self, delivery: Delivery) -> None:
-        """Wait for its pictures that are being saved, then queue it again; those pictures are not drawn twice."""
-        self._pictures.flush()
-        self._deliver(delivery)
-        self._put_back(delivery)
-        self._streams.of(delivery.job.id).publish(
-            Notice(
-                "The engine process ended in the middle of this training; it goes on from its last saved state."
-                if delivery.job.is_training
-                else "The engine process ended in the middle of this job; it is run once more.",
-                "warning",
-            )
-        )
 
     def _interrupt_all(self) -> None:
         """At the end of the program: what is not ended is interrupted; what was drawn gets saved."""
-        self._up = False
-        self._at_work.clear()
+        for engine in self.engines.all:
+            engine.up = False
+        for delivery in self._deliveries.values():
+            self._readers.move_up(delivery, all_of_it=True)
         self._pictures.close()
         for delivery in list(self._deliveries.values()):
             if delivery.job.is_training and not delivery.asked and self._resumes:
                 self._put_back(delivery)
                 continue
-            if not any(isinstance(item, ENDINGS) for item in delivery.line):
+            if not delivery.over:
                 delivery.line.append(Finished("interrupted"))
-            self._deliver(delivery)
+            self._readers.deliver(delivery)

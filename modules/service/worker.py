@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -22,7 +21,7 @@ from typing import IO
 
 from modules.schema.engine import Command, read_frame, write_frame
 from modules.schema.events import Event, from_json
-from modules.schema.settings import Settings
+from modules.schema.orders import AnyOrder
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +88,11 @@ class Worker:
         """Process id of the running engine, if one runs."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
+
+    def takes(self, order: AnyOrder) -> bool:
+        """Whether it can do work of that kind: an engine on this machine does all."""
+        del order
+        return True
 
     def start(self) -> None:
         self._thread.start()
@@ -231,23 +235,6 @@ class Worker:
                 self._words.append(line)
                 self._file.handle(_record(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}"))
                 log.debug("engine: %s", line)
-
-
-def engine_command(settings: Settings) -> list[str]:
-    """The engine process's command line."""
-    return [
-        sys.executable,
-        "-m",
-        "modules.engine.main",
-        "--device",
-        settings.device,
-        "--threads",
-        str(settings.threads),
-        "--attention",
-        settings.attention,
-        "--capacity",
-        str(settings.checkpoints_in_ram),
-    ]
 
 
 def _record(text: str) -> logging.LogRecord:

@@ -10,7 +10,7 @@ import pytest
 from modules.schema.events import Failed, Finished, ImageSaved
 from modules.schema.settings import Settings
 from modules.service.app import App
-from modules.service.worker import engine_command
+from modules.service.devices import engine_command
 from tests.service.helpers import ANN, BOB, request, to_end, until
 
 pytestmark = pytest.mark.engine

@@ -12,7 +12,7 @@ import pytest
 from modules.schema.events import Failed, Finished, TrainFile
 from modules.schema.settings import Settings
 from modules.service.app import App
-from modules.service.worker import engine_command
+from modules.service.devices import engine_command
 from tests.service.helpers import ANN, BOB, request, until
 from tests.service.training.helpers import at_step, run_of, training, vectors
 
