@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from modules.schema.engine import ModelRef
 from modules.schema.events import ImageSaved
@@ -65,8 +65,7 @@ class OrderKey:
     digest: str
 
 
-@dataclass(frozen=True)
-class InLine:
+class InLine(NamedTuple):
     """What there is to know of an open job without reading its request. `what` and `units`: see `measures`."""
 
     job_id: str

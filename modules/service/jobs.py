@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
@@ -41,12 +41,15 @@ _USUAL_COST = 20.0
 
 
 class Jobs:
-    """The table of jobs, their stored events, their pictures' addresses, and a few remembered facts."""
+    """The table of jobs, their stored events, their pictures' addresses, and a few remembered facts.
 
-    def __init__(self, folder: Path) -> None:
+    `clock`: seconds that only grow, by which people's turns are measured.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         database = open_database(folder)
         self._db = database.connection
-        self._turns = Turns(self._db)
+        self._turns = Turns(self._db, clock)
         self._lock = threading.RLock()
         self._changes = 0
         self.slot = database.stem

@@ -20,6 +20,9 @@ from modules.service.streams import Streams
 from modules.service.turns import Move
 
 _KEPT_SECONDS = 0.5
+# A very long queue's list is kept a while although something has changed: at most a fifth of the time goes to it.
+_LONG_SECONDS = 0.02
+_REST = 4
 
 
 class Submit(Protocol):
@@ -36,6 +39,16 @@ class OwnJob:
     order: AnyOrder
     progress: Progress | None
     picture: str
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The queue as it was; good `until` then where nothing has changed, else until the other time."""
+
+    items: list[QueueItem]
+    changes: int
+    until: float
+    rests_until: float
 
 
 class Line:
@@ -63,24 +76,30 @@ class Line:
         self._wake = wake
         self._engines = engines
         self._lock = threading.Lock()
-        self._items: tuple[int, float, list[QueueItem]] | None = None
+        self._kept: _Kept | None = None
 
     # Looking
 
     def items(self) -> list[QueueItem]:
         """Everybody's running and waiting jobs in running order, trainings last, with the seconds until each is done.
 
-        However many people look, it is worked out anew only where something has changed, or twice a second.
+        However many people look, it is worked out anew only where something has changed, or twice a second. Whoever
+        gets it leaves it as it is.
         """
         with self._lock:
             changes, now = self._jobs.changes, time.monotonic()
-            if self._items is None or self._items[0] != changes or now - self._items[1] > _KEPT_SECONDS:
-                paused = self.paused is not None
-                items = self._estimates.queue(
-                    self._jobs.line(), self.seconds_left, engines=self._engines(), paused=paused
-                )
-                self._items = changes, now, items
-            return self._items[2]
+            kept = self._kept
+            if kept is None or now >= (kept.until if kept.changes == changes else kept.rests_until):
+                kept = self._kept = self._look(changes, now)
+            return kept.items
+
+    def _look(self, changes: int, began: float) -> _Kept:
+        items = self._estimates.queue(
+            self._jobs.line(), self.seconds_left, engines=self._engines(), paused=self.paused is not None
+        )
+        now = time.monotonic()
+        rest = _REST * (now - began) if now - began > _LONG_SECONDS else 0.0
+        return _Kept(items, changes, now + max(_KEPT_SECONDS, rest), now + rest)
 
     def own(self, owner: str, limit: int) -> list[OwnJob]:
         """The person's own jobs among them, with what was asked for."""

@@ -8,8 +8,9 @@ estimate moves its person's next jobs and nobody else's. Two people who both wai
 jobs together.
 
 Beside that the virtual time goes on with every second that is used, divided among those who wait (Demers, Keshav,
-Shenker: "Analysis and Simulation of a Fair Queueing Algorithm", SIGCOMM 1989). So it passes every tag in the end, and
-newcomers without end cannot starve anybody either. When nothing is left to do, all is forgotten.
+Shenker: "Analysis and Simulation of a Fair Queueing Algorithm", SIGCOMM 1989), at most among a crowd. So it passes
+every tag in bounded time, and newcomers without end, who all had nothing yet, cannot starve anybody either. When
+nothing is left to do, all is forgotten.
 
 Trainings and what is drawn beside them are two lanes, each with turns of its own. Everything is in the database.
 """
@@ -17,7 +18,6 @@ Trainings and what is drawn beside them are two lanes, each with turns of its ow
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +25,8 @@ from typing import Literal
 Move = Literal["front", "up", "down", "back"]
 
 _LEAST_COST = 0.01
+# A second that is used takes the virtual time on by at least its hundredth, however many people wait.
+_CROWD = 100
 # Below a millisecond a correction is not worth writing to every waiting job.
 _LEAST_CHANGE = 0.001
 
@@ -55,7 +57,7 @@ class Turns:
     charged what was estimated.
     """
 
-    def __init__(self, database: sqlite3.Connection, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self._db = database
         self._clock = clock
         self._begun: dict[str, float] = {}
@@ -108,7 +110,7 @@ class Turns:
             if used is None:
                 used = cost if begun is None else max(self._clock() - begun, 0.0)
             people = self._db.execute(_PEOPLE, {"training": training, "owner": owner}).fetchone()[0]
-            self._set_time(training, self._time(training) + used / max(people, 1))
+            self._set_time(training, self._time(training) + used / min(max(people, 1), _CROWD))
         self._correct(owner, training, _Tagged(number, tag, cost), used - cost)
 
     def place(self, training: bool, tag: float, number: int) -> int:
