@@ -127,7 +127,7 @@ async def _run(app: App, body: ExtrasBody, files: list[FileData], owner: str) ->
 
 
 def _submit(app: App, body: ExtrasBody, files: list[FileData], owner: str) -> Job:
-    pictures = [decode_picture(file.data) for file in files]
+    pictures = [decode_picture(file.data, app.settings) for file in files]
     names = tuple(app.inputs.add(data) for data in pictures)
     texts = tuple(picture_infotext(data) for data in pictures)
     values: dict[str, Any] = {name: getattr(body, name) for name in _SAME}

@@ -8,6 +8,7 @@ import base64
 import json
 import secrets
 import string
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -26,7 +27,7 @@ from modules.web.api.info import describe
 from modules.web.api.mapping import to_request
 from modules.web.api.models import Images, ImageToImage, TextToImage
 from modules.web.api.options import Options, TheOptions
-from modules.web.api.pnginfo import decode_picture
+from modules.web.api.pnginfo import keep_picture
 from modules.web.api.scripts import script_answer, scripted
 from modules.web.deps import Owner, TheApp
 from modules.web.errors import HttpProblem
@@ -73,7 +74,7 @@ async def _drawn(body: TextToImage, app: App, options: Options, owner: str) -> I
 
 
 def _submit(app: App, options: Options, body: TextToImage, owner: str) -> tuple[Job, dict[str, Any]]:
-    request, values = to_request(body, options, app.inputs.add)
+    request, values = to_request(body, options, partial(keep_picture, app))
     save = body.save_images and bool(values["samples_save"])
     return app.submit(
         _order(app, body, request), owner, save=save, name=body.force_task_id or new_task_id(_tab(body))
@@ -86,7 +87,7 @@ def _order(app: App, body: TextToImage, request: GenerationRequest) -> Generatio
     if len(pictures) > 1:
         if body.script_name:
             raise BadRequest("A script works on one picture: send one init_images for each call.", "init_images")
-        names = [app.inputs.add(decode_picture(picture)) for picture in pictures]
+        names = [keep_picture(app, picture) for picture in pictures]
         base = request.replace(batch_size=len(names))
         return ScriptRequest(script=several.NAME, base=base, options={"pictures": names})
     return scripted(request, body.script_name, body.script_args, _tab(body)) if body.script_name else request

@@ -60,6 +60,7 @@ SETTING_OPTIONS: dict[str, str] = {
     "sd_checkpoints_limit": "checkpoints_in_ram",
     "dataset_filename_word_regex": "dataset_filename_word_regex",
     "dataset_filename_join_string": "dataset_filename_join_string",
+    "api_enable_requests": "api_enable_requests",
 }
 """Options that are settings: read once at the start, so they are shown here but not changed."""
 
@@ -88,7 +89,12 @@ STORED_OPTIONS: dict[str, Any] = {
 }
 """Options of requests' parts, of the API itself and of the page, kept in the options file, with their defaults."""
 
+RESTRICTED = "api_"
+"""Options whose names begin so are never changed over the API; A1111 says nothing of it, and neither do we."""
+
 FIXED_OPTIONS: dict[str, Any] = {
+    "api_forbid_local_requests": True,
+    "api_useragent": "",
     "grid_save": False,
     "upcast_attn": False,
     "token_merging_ratio": 0.0,

@@ -25,10 +25,11 @@ from modules.web.api.option_table import (
     FIXED_OPTIONS,
     OWN_DEFAULTS,
     REQUEST_OPTIONS,
+    RESTRICTED,
     SETTING_OPTIONS,
     STORED_OPTIONS,
 )
-from modules.web.deps import TheApp
+from modules.web.deps import OWNER_ONLY, TheApp
 from modules.web.errors import HttpProblem, bad_value
 
 _LOG = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Options:
     def checked(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """All values with `changes`; raises for an unknown key, a wrong type, or a value that cannot be had."""
         now = self.values()
+        changes = {key: value for key, value in changes.items() if not key.startswith(RESTRICTED)}
         for key, value in changes.items():
             if key not in now:
                 raise HttpProblem(500, f"There is no option named {key!r}.", "KeyError")
@@ -147,7 +149,7 @@ def get_options(options: TheOptions) -> dict[str, Any]:
     return options.values()
 
 
-@router.post("/options")
+@router.post("/options", dependencies=[OWNER_ONLY])
 def set_options(changes: dict[str, Any], options: TheOptions) -> None:
     """Change some options; all of them or, when one is wrong, none."""
     options.update(changes)

@@ -22,7 +22,7 @@ from modules.service.app import App
 from modules.service.jobs import Job
 from modules.web import follow
 from modules.web.api.pictures import MEDIA_TYPES, media_type
-from modules.web.api.pnginfo import decode_picture
+from modules.web.api.pnginfo import keep_picture
 from modules.web.api.progress import data_uri
 from modules.web.deps import KeyHeader, Owner, TheApp, read_json, submit_keyed
 from modules.web.errors import bad_value
@@ -84,7 +84,7 @@ def _with_names(values: dict[str, Any], app: App) -> dict[str, Any]:
         inside = changed.get(part)
         text = inside.get(field) if isinstance(inside, dict) else None
         if isinstance(text, str) and len(text) > _NAME_LENGTH:
-            changed[part] = {**inside, field: app.inputs.add(decode_picture(text))}
+            changed[part] = {**inside, field: keep_picture(app, text)}
     return changed
 
 
@@ -196,22 +196,3 @@ def image(name: str, app: TheApp, owner: Owner) -> FileResponse:
     """The caller's own picture by its address (`name` of an image)."""
     path = app.image_path(name, owner)
     return FileResponse(path, media_type=MEDIA_TYPES.get(path.suffix, "image/png"), headers=_PICTURE_HEADERS)
-
-
-@router.get("/queue")
-def queue(app: TheApp, owner: Owner) -> dict[str, Any]:
-    """Everybody's running and waiting jobs in order; only one's own are named. `seconds` until each is done."""
-    items = app.queue()
-    return {
-        "jobs": [
-            {
-                "id": item.job_id if item.owner == owner else None,
-                "mine": item.owner == owner,
-                "state": item.state,
-                "position": item.position,
-                "seconds": item.seconds,
-            }
-            for item in items
-        ],
-        "engine": asdict(app.engine_status()),
-    }

@@ -23,11 +23,10 @@ from modules.schema.parts import (
 from modules.schema.samplers import SCHEDULES, split_sampler_name
 from modules.web.api.models import ImageToImage, TextToImage
 from modules.web.api.option_table import PART_OPTIONS
-from modules.web.api.pnginfo import decode_picture
 from modules.web.errors import HttpProblem
 
-Keep = Callable[[bytes], str]
-"""Stores a picture file and gives its name."""
+Keep = Callable[[str], str]
+"""Stores a picture that was sent as text (base64, or an address) and gives its name."""
 
 SOFT_INPAINTING = "soft inpainting"
 _NONE = (None, "", "None", "none")
@@ -65,7 +64,7 @@ def image_parts(
         "hires": None,
         "image": ImageInput(
             **{**_from_options("image", values), **_given(noise_multiplier=body.initial_noise_multiplier)},
-            picture=keep(decode_picture(body.init_images[0])),
+            picture=keep(body.init_images[0]),
             denoising_strength=body.denoising_strength,
             resize_mode=_numbered(ResizeMode, body.resize_mode, "resize_mode"),
         ),
@@ -96,8 +95,8 @@ def _inpaint(body: ImageToImage, values: Mapping[str, Any], keep: Keep) -> Inpai
     down = body.mask_blur_y if body.mask_blur is None else body.mask_blur
     return Inpaint(
         **_from_options("inpaint", values),
-        mask=keep(decode_picture(body.mask or "")),
-        latent_mask=keep(decode_picture(body.latent_mask)) if body.latent_mask is not None else "",
+        mask=keep(body.mask or ""),
+        latent_mask=keep(body.latent_mask) if body.latent_mask is not None else "",
         mask_blur=across,
         mask_blur_y=None if across == down else down,
         mask_mode="Inpaint not masked" if body.inpainting_mask_invert else "Inpaint masked",
@@ -143,7 +142,7 @@ def _hires(body: TextToImage, keep: Keep) -> dict[str, Any]:
         schedule = SCHEDULES.get(body.hr_scheduler, "hr_scheduler").label
     picture = body.firstpass_image
     hires = Hires(
-        picture=keep(decode_picture(picture)) if picture else "",
+        picture=keep(picture) if picture else "",
         upscaler=body.hr_upscaler or "Latent",
         scale=body.hr_scale,
         width=width,
