@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from modules.engine.loading.packing import PackedConv2d, PackedLinear, PlanarGroupNorm
+from modules.engine.loading.packing import LaidOutGroupNorm, PackedConv2d, PackedLinear
 
 Edit = Callable[[Tensor], None]
 
@@ -98,7 +98,7 @@ class ChangedWeights:
 def named_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Every layer of `network` that has a weight, by its name without what packing adds to it."""
     for name, layer in network.named_modules():
-        if isinstance(layer, PlanarGroupNorm):
+        if isinstance(layer, LaidOutGroupNorm):
             yield name, layer.inner
         elif isinstance(layer, PackedConv2d | PackedLinear) or (
             isinstance(getattr(layer, "weight", None), Tensor) and not name.endswith(".inner")

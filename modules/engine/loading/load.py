@@ -12,7 +12,7 @@ from modules.engine.loading.build import build_text, build_unet, build_vae
 from modules.engine.loading.facts import Facts
 from modules.engine.loading.lean import make_lean
 from modules.engine.loading.model import LoadedModel
-from modules.engine.loading.packing import pack
+from modules.engine.loading.packing import narrow, pack
 from modules.engine.loading.part import Checkpoint, naming
 from modules.engine.loading.parts import read_checkpoint
 from modules.engine.loading.placement import text_precision, use_attention, vae_precision
@@ -40,6 +40,8 @@ def load_model(ref: ModelRef, device: torch.device, dtype: torch.dtype, attentio
     use_attention(model.unet, attention, device)
     if device.type == "cpu":
         pack(model.unet)
+        if dtype == torch.bfloat16:
+            narrow(model.vae.decoder)
         pack(model.vae)
     return model
 

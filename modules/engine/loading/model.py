@@ -16,7 +16,7 @@ from modules.engine.diffusion.schedule import NoiseSchedule
 from modules.engine.families.family import Family
 from modules.engine.loading.changed import ChangedWeights
 from modules.engine.loading.lean import LeanAttention
-from modules.engine.loading.packing import PackedConv2d, PackedLinear
+from modules.engine.loading.packing import NarrowConv2d, PackedConv2d, PackedLinear
 from modules.engine.loading.preview import as_pixels, fit_matrix, preview
 from modules.schema.errors import NotANumber
 
@@ -183,5 +183,5 @@ def _encode(vae: AutoencoderKL, picture: Tensor, dtype: torch.dtype) -> tuple[Te
 
 def plain_copy(vae: AutoencoderKL) -> AutoencoderKL:
     """A copy whose packed layers are plain ones, which can change their number format."""
-    packed = (layer for layer in vae.modules() if isinstance(layer, PackedConv2d | PackedLinear))
+    packed = (layer for layer in vae.modules() if isinstance(layer, PackedConv2d | PackedLinear | NarrowConv2d))
     return copy.deepcopy(vae, {id(layer): layer.plain() for layer in packed})

@@ -8,13 +8,18 @@ with, by the same kernels over the weight turned round (packed at the first grad
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 _ONE, _ZERO = (1, 1), (0, 0)
+# From here on torch uses another channels-last kernel (its feature_map_threshold).
+_SMALL_PICTURE = 1024
+# diffusers' names of a decoder's ends.
+_FIRST, _LAST = "conv_in", "conv_out"
 
 
 class PackedConv2d(nn.Module):
@@ -172,46 +177,90 @@ class _Linear(torch.autograd.Function):
         return ctx.layer.multiply_back(gradients[0]), None
 
 
-class PlanarGroupNorm(nn.Module):
-    """Group normalisation of a planar copy: packed convolutions give channels-last pictures, on which the CPU's
-    group_norm is slower than copy and normalisation together (7 times in bf16)."""
+class NarrowConv2d(nn.Module):
+    """A packed convolution that multiplies in bf16 between pictures of fp32.
+
+    `plain` gives the layer back in fp32 with the weights as they were rounded.
+    """
+
+    def __init__(self, plain: nn.Conv2d) -> None:
+        super().__init__()
+        self.inner = PackedConv2d(plain.to(torch.bfloat16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.to(torch.bfloat16)).to(x.dtype)
+
+    def plain(self) -> nn.Conv2d:
+        return self.inner.plain().float()
+
+
+class LaidOutGroupNorm(nn.Module):
+    """Group normalisation in the layout that is quicker for a picture of this size.
+
+    Packed convolutions give channels-last pictures, and a planar copy costs more than the normalisation itself. But
+    the CPU's channels-last kernel for small pictures is slow in bf16 where a group has few channels; and it takes the
+    variance as E[x^2] - E[x]^2, which for a group of one channel, constant over a flat picture, is all rounding.
+    """
 
     def __init__(self, plain: nn.GroupNorm) -> None:
         super().__init__()
         self.inner = plain
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.inner(x.contiguous())
+        together = self.inner.num_channels // self.inner.num_groups
+        small = x.dtype == torch.bfloat16 and together < 16 and x.shape[2:].numel() < _SMALL_PICTURE
+        return self.inner(x.contiguous() if small or together == 1 else x)
 
 
 def pack(network: nn.Module) -> None:
     """Pack the layers of `network` in place, for its present dtype."""
+    _replace(network, _packed)
+
+
+def narrow(decoder: nn.Module) -> None:
+    """Make the inner convolutions of an autoencoder's fp32 `decoder` multiply in bf16, in place; `pack` afterwards.
+
+    What runs through the decoder stays fp32, and so do the first convolution and the last, whose result is the
+    picture itself: a picture in bf16 has 129 levels of grey in its brighter half, which shows as bands.
+    """
+    _replace(decoder, lambda layer: NarrowConv2d(layer) if _can_pack(layer) else None, spared=(_FIRST, _LAST))
+
+
+def _replace(
+    network: nn.Module, other: Callable[[nn.Module], nn.Module | None], spared: tuple[str, ...] = ()
+) -> None:
+    """Put `other(layer)` in the place of each layer for which it is not None; `spared`: names at the top."""
     for parent in list(network.modules()):
         for name, layer in list(parent.named_children()):
-            packed = _packed(layer)
-            if packed is not None:
-                setattr(parent, name, packed)
+            replacement = None if parent is network and name in spared else other(layer)
+            if replacement is not None:
+                setattr(parent, name, replacement)
 
 
 def _packed(layer: nn.Module) -> nn.Module | None:
-    if type(layer) is nn.Conv2d and isinstance(layer.padding, tuple):
+    if _can_pack(layer):
         return PackedConv2d(layer)
     if type(layer) is nn.GroupNorm:
-        return PlanarGroupNorm(layer)
+        return LaidOutGroupNorm(layer)
     # In fp32 the plain matrix product is as fast.
     if type(layer) is nn.Linear and layer.weight.dtype == torch.bfloat16:
         return PackedLinear(layer)
     return None
 
 
+def _can_pack(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return type(layer) is nn.Conv2d and isinstance(layer.padding, tuple)
+
+
 def unpack(network: nn.Module) -> None:
     """Undo `pack`: plain layers with the very same weights."""
-    for parent in list(network.modules()):
-        for name, layer in list(parent.named_children()):
-            if isinstance(layer, PackedConv2d | PackedLinear):
-                setattr(parent, name, layer.plain())
-            elif isinstance(layer, PlanarGroupNorm):
-                setattr(parent, name, layer.inner)
+    _replace(network, _unpacked)
+
+
+def _unpacked(layer: nn.Module) -> nn.Module | None:
+    if isinstance(layer, LaidOutGroupNorm):
+        return layer.inner
+    return layer.plain() if isinstance(layer, PackedConv2d | PackedLinear | NarrowConv2d) else None
 
 
 def forget_turned(network: nn.Module) -> None:

@@ -53,6 +53,18 @@ def test_decoded_pictures_are_the_same_alone_and_in_a_batch(model: LoadedModel, 
     assert (together - expected).abs().max() <= 0.51
 
 
+@pytest.mark.engine
+def test_a_model_in_bf16_decodes_nearly_as_in_fp32() -> None:
+    exact = load_model(ModelRef(checkpoint=str(MINIATURE)), CPU, torch.float32)
+    quick = load_model(ModelRef(checkpoint=str(MINIATURE)), CPU, torch.bfloat16)
+    slopes = torch.stack([torch.linspace(-0.9, end, 128).expand(128, 128) for end in (0.9, -0.7, -0.88)])
+    latents, _ = exact.encode(slopes.unsqueeze(0))
+    (drawn, _), (expected, _) = quick.decode(latents), exact.decode(latents)
+    apart = (drawn.int() - expected.int()).abs()
+    assert apart.max() <= 3
+    assert apart.float().mean() < 0.6
+
+
 def overflowing(path: Path, dtype: torch.dtype) -> LoadedModel:
     """A model whose decoder overflows fp16 but not fp32: activations of 1e5, brought back at the end."""
     model = load_model(ModelRef(checkpoint=str(path)), CPU, torch.float32)
