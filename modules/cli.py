@@ -1,5 +1,5 @@
 """The command line: `serve` (the page and the API), and jobs without a browser: `txt2img`, `img2img`, `extras`,
-`merge` and `train`.
+`merge` and `train`. And `user`: who may come in.
 
 A user's mistake is one sentence on stderr and exit code 2; results alone go to stdout.
 """
@@ -7,7 +7,6 @@ A user's mistake is one sentence on stderr and exit code 2; results alone go to 
 from __future__ import annotations
 
 import importlib.util
-import ipaddress
 import math
 import os
 import re
@@ -24,6 +23,7 @@ from modules.flags import (
     checked,
     extras_flags,
     img2img_flags,
+    lent_accounts,
     merge_flags,
     read_settings,
     serve_flags,
@@ -38,13 +38,26 @@ from modules.schema.knob import knobs
 from modules.schema.merge import MergeMethod, MergeRequest
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Settings
+from modules.service.access_link import Place
 from modules.service.app import App
 from modules.service.inputs import pictures_at
 from modules.service.jobs import Job
-from modules.terminal import INTERRUPTED, OWNER, REFUSED, ProgressBar, Watch, open_app, say, start_log, tell
+from modules.terminal import (
+    INTERRUPTED,
+    OWNER,
+    REFUSED,
+    ProgressBar,
+    Watch,
+    open_app,
+    say,
+    show_code,
+    start_log,
+    tell,
+)
 from modules.training_command import train
+from modules.user_command import user
 
-COMMANDS = ("serve", "txt2img", "img2img", "merge", "extras", "train")
+COMMANDS = ("serve", "txt2img", "img2img", "merge", "extras", "train", "user")
 PICTURES = {"image": "picture", "inpaint": "mask", "hires": "picture"}
 """The fields of a request's parts that are pictures, and so files here."""
 
@@ -54,7 +67,8 @@ def main(arguments: Sequence[str], program: Path) -> int:
     os.environ.update(NO_CALLS_HOME)
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     rest = list(arguments[1:] if command else arguments)
-    others = {"txt2img": _txt2img, "img2img": _img2img, "merge": _merge, "extras": _extras, "train": train}
+    others = {"txt2img": _txt2img, "img2img": _img2img, "merge": _merge, "extras": _extras, "train": train,
+              "user": user}  # fmt: skip
     run = others.get(command, _serve)
     try:
         return run(rest, program)
@@ -67,16 +81,21 @@ def main(arguments: Sequence[str], program: Path) -> int:
 
 
 def _serve(arguments: list[str], program: Path) -> int:
-    values, needless = translate(serve_flags().read(arguments))
+    given = serve_flags().read(arguments)
+    lent = lent_accounts(given)
+    values, needless = translate(given)
     settings, notices = read_settings(values, program)
     start_log(settings.log_level)
     say(*needless, *notices, *_warnings(settings))
     app = App.start(settings, program)
     try:
+        app.people.accounts.lend(lent)
+        if settings.no_auth and app.people.accounts.exist():
+            raise BadRequest("There are accounts, so --no-auth cannot be: remove them, or start without --no-auth.")
         say(*app.notices)
         from modules.web.server import serve  # while the engine process is starting already
 
-        serve(app, settings, announce=lambda address: _announce(address, settings.autolaunch))
+        serve(app, settings, announce=lambda place: _announce(app, place))
     except KeyboardInterrupt:
         say("Stopping.")
     finally:
@@ -86,10 +105,10 @@ def _serve(arguments: list[str], program: Path) -> int:
 
 def _warnings(settings: Settings) -> list[str]:
     warnings = []
-    if not _is_loopback(settings.server_name):
+    if settings.no_auth:
         warnings.append(
-            f"Warning: the page listens on {settings.server_name} and has no access control yet: everybody who "
-            "reaches this machine can use it. Do this only in a network you trust."
+            f"Warning: --no-auth: everybody who reaches this machine at {settings.server_name} can draw on it, look "
+            "at its lists of models and fill its disk. Do this only in a network you trust."
         )
     if settings.device == "auto" and shutil.which("nvidia-smi") and not torch_knows_cuda():
         warnings.append(
@@ -108,17 +127,28 @@ def torch_knows_cuda() -> bool:
     return re.search(r"^cuda\b.*= *['\"]", version, re.MULTILINE) is not None
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _announce(app: App, place: Place) -> None:
+    say(f"The page is at {place.here()} (Ctrl+C ends it).")
+    elsewhere = place.elsewhere()
+    if elsewhere:
+        _tell_others(app, elsewhere)
+    if app.settings.autolaunch:
+        webbrowser.open(place.here())
 
 
-def _announce(address: str, open_browser: bool) -> None:
-    say(f"The page is at {address} (Ctrl+C ends it).")
-    if open_browser:
-        webbrowser.open(address)
+def _tell_others(app: App, addresses: list[str]) -> None:
+    """How other devices get in. The link is a secret: a terminal may have it, a log may not."""
+    if app.people.accounts.exist():
+        say(f"Other devices: {' or '.join(addresses)}, with an account ('python webui.py user list').")
+    elif app.settings.no_auth:
+        say(f"Other devices: {' or '.join(addresses)}; nobody is asked who they are.")
+    elif not sys.stderr.isatty():
+        say(f"Other devices: {addresses[0]}, by the access link that 'python webui.py user link' shows.")
+    else:
+        links = [address + app.people.link.path() for address in addresses]
+        say("Other devices come in by this link; give it to nobody else:", *(f"  {link}" for link in links))
+        show_code(links[0])
+        say("To have people log in by name instead: python webui.py user add NAME --owner")
 
 
 def _txt2img(arguments: list[str], program: Path) -> int:

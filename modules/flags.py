@@ -192,6 +192,44 @@ def extras_flags() -> Flags:
     return parser
 
 
+def user_flags() -> Flags:
+    """What is done with which account."""
+    parser = _flags("python webui.py user", "Accounts of those who may use the page, and the access link.")
+    parser.usage = "python webui.py user ACTION [NAME] [LIMIT ...] [options]"
+    parser.add_argument(
+        "action",
+        metavar="ACTION",
+        choices=("add", "list", "remove", "password", "token", "limit", "link"),
+        help="add, list, remove; password: a new one; token: make one for a program; limit: how much one account "
+        "may ask for; link: show the access link, which is used while there are no accounts",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the account's name")
+    parser.add_argument("limits", nargs="*", default=[], metavar="LIMIT", help="as queue=5, size=1024, steps=50, pictures=100")
+    parser.add_argument(
+        "--owner", action="store_true", help="add: this person owns the machine and may do everything"
+    )
+    parser.add_argument("--stdin", action="store_true", help="add, password: read the password from stdin")
+    parser.add_argument("--revoke", action="store_true", help="token: end all tokens of the account")
+    parser.add_argument("--new", action="store_true", help="link: make a new one, which ends the old one")
+    _add_knobs(parser, [knob for knob in knobs(Settings).values() if knob.name in ("data_dir", "log_level")])
+    return parser
+
+
+def lent_accounts(given: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, password) pairs of A1111's flags, taken out of what was given. Raises BadRequest."""
+    texts: list[str] = given.pop("lent", [])
+    path = given.pop("gradio_auth_path", None)
+    if path is not None:
+        try:
+            texts = [*texts, *Path(path).read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadRequest(f"--gradio-auth-path: {path} cannot be read ({error}).") from None
+    pairs = [word.strip().partition(":") for text in texts for word in text.split(",") if word.strip()]
+    if any(not name or not password for name, _, password in pairs):
+        raise BadRequest("--api-auth and --gradio-auth are given as NAME:PASSWORD, several with commas.")
+    return [(name, password) for name, _, password in pairs]
+
+
 def _flags(program: str, description: str) -> Flags:
     return Flags(
         prog=program,

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from modules.flags import read_settings, translate
 from modules.schema.events import EngineStatus, Event, Failed, Finished, Notice, Progress
+from modules.service.access_link import qr_text
 from modules.service.app import App
 from modules.service.jobs import Job
 
@@ -25,6 +26,16 @@ def say(*sentences: str) -> None:
     """Sentences for the user, on stderr."""
     for sentence in sentences:
         print(sentence, file=sys.stderr, flush=True)
+
+
+def show_code(text: str) -> None:
+    """A QR code of the text, where stderr is a terminal that can draw it."""
+    code = qr_text(text)
+    if not sys.stderr.isatty():
+        return
+    with contextlib.suppress(UnicodeEncodeError):
+        code.encode(sys.stderr.encoding or "ascii")
+        say(code)
 
 
 def start_log(level: str) -> None:

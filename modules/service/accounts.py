@@ -130,25 +130,29 @@ class Accounts:
             hashed = self._hasher.hash(_plain_password(password))
             self._lent[key] = Account(key, "owner", hashed, created=time.time(), lent=True)
 
+    def find(self, name: str) -> Account:
+        """The account of that name; raises NotFound."""
+        account = self.get(name)
+        if account is None:
+            raise NotFound(f"There is no account named {name!r}; 'python webui.py user list' shows all.")
+        return account
+
+    def check_new(self, name: str, role: Role) -> None:
+        """Raises BadRequest where no such account can be made: a name that cannot be, and a first one that is no
+        owner."""
+        _check_new(self._checked(self._file.read()), checked_name(name), role)
+
     def add(self, name: str, password: str, role: Role) -> Account:
-        """Make an account. Raises BadRequest: a name or password that cannot be, and a first one that is no owner."""
+        """Make an account. Raises BadRequest as `check_new`, and for a password that cannot be."""
         key = checked_name(name)
         hashed = self._hashed(key, password)
 
         def added(users: Content) -> None:
-            if key in users:
-                raise BadRequest(f"There is an account named {key!r} already; its password is changed by 'password'.")
-            if role != "owner" and not _owners(users):
-                raise BadRequest(
-                    "There is no owner yet: make the account of this machine's owner first, with --owner; everybody "
-                    "must log in from then on."
-                )
-            if len(users) >= _MOST_ACCOUNTS:
-                raise BadRequest(f"There are {_MOST_ACCOUNTS} accounts; remove some first.")
+            _check_new(users, key, role)
             users[key] = {"role": role, "password": hashed, "created": int(time.time()), "tokens": [], "limits": {}}
 
         self._change(added)
-        return self._must_get(key)
+        return self.find(key)
 
     def remove(self, name: str) -> None:
         """Forget an account; its sessions and tokens end. Raises NotFound, and BadRequest for the last owner."""
@@ -211,11 +215,6 @@ class Accounts:
 
     def _hashed(self, name: str, password: str) -> str:
         return self._hasher.hash(checked_password(password, name))
-
-    def _must_get(self, name: str) -> Account:
-        account = self.get(name)
-        assert account is not None
-        return account
 
     def _change(self, how: Callable[[Content], None]) -> None:
         def changed(content: Content) -> Content:
@@ -284,6 +283,18 @@ def _key(users: Content, name: str) -> str:
     if key not in users:
         raise NotFound(f"There is no account named {name!r}; 'python webui.py user list' shows all.")
     return key
+
+
+def _check_new(users: Content, key: str, role: Role) -> None:
+    if key in users:
+        raise BadRequest(f"There is an account named {key!r} already; its password is changed by 'password'.")
+    if role != "owner" and not _owners(users):
+        raise BadRequest(
+            "There is no owner yet: make the account of this machine's owner first, with --owner; everybody must log "
+            "in from then on."
+        )
+    if len(users) >= _MOST_ACCOUNTS:
+        raise BadRequest(f"There are {_MOST_ACCOUNTS} accounts; remove some first.")
 
 
 def _owners(users: Content) -> list[str]:

@@ -7,10 +7,12 @@ import errno
 import logging
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,17 +20,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.schema.errors import SetupError
 from modules.schema.settings import Settings
+from modules.service.access_link import Place
 from modules.service.app import App
 from modules.version import VERSION
 from modules.web import errors
 from modules.web.access import Access
 from modules.web.api import (
+    access,
+    cards,
+    control,
     datasets,
     docs,
     extras,
     gallery,
     generation,
     inputs,
+    internal,
     listing,
     networks,
     options,
@@ -38,6 +45,7 @@ from modules.web.api import (
     own_styles,
     pnginfo,
     progress,
+    queue,
     scripts,
     train,
     training,
@@ -53,8 +61,9 @@ _NEXT_PORTS = 20
 _SHUTDOWN_SECONDS = 3
 
 
-def create_server(app: App, gate: Gate | None = None) -> FastAPI:
-    """The whole server of `app`, ready for `uvicorn`. `gate` stands in for the page's own (tests)."""
+def create_server(app: App, gate: Gate | None = None, place: Place | None = None) -> FastAPI:
+    """The whole server of `app`, ready for `uvicorn`. `gate` stands in for the page's own (tests); `place` is where
+    it listens, where that is not as the settings say."""
     gate = gate or Gate(app)
 
     @contextlib.asynccontextmanager
@@ -69,13 +78,17 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.state.app = app
     server.state.gate = gate
     server.state.options = Options(app)
+    server.state.stop = control.stop_program
     server.state.forms = Forms(app.folders.state / "forms")
     server.add_middleware(Bodies)
+    server.state.place = place or Place("http", app.settings.server_name, app.settings.port)
     server.state.access = Access(app.people, app.settings, str(app.folders.data))
     server.add_middleware(Guard, access=server.state.access)
     errors.install(server)
     server.include_router(docs.router)
+    server.include_router(access.router)
     server.include_router(own_jobs.router)
+    server.include_router(queue.router)
     server.include_router(own.router)
     server.include_router(own_scripts.router)
     server.include_router(inputs.router)
@@ -86,29 +99,64 @@ def create_server(app: App, gate: Gate | None = None) -> FastAPI:
     server.include_router(gallery.router)
     if app.settings.api:
         server.include_router(networks.listing)
-        for part in (options, progress, listing, pnginfo, extras, scripts, train, generation):
+        for part in (
+            options,
+            progress,
+            internal,
+            cards,
+            listing,
+            pnginfo,
+            extras,
+            scripts,
+            train,
+            control,
+            generation,
+        ):
             server.include_router(part.router)
     server.mount("/", gate)
     return server
 
 
-def serve(app: App, settings: Settings, *, announce: Callable[[str], None] = _LOG.info) -> None:
-    """Serve until the process is told to stop. `announce` gets the address as soon as it answers.
+def serve(app: App, settings: Settings, *, announce: Callable[[Place], None]) -> None:
+    """Serve until the process is told to stop. `announce` gets the place as soon as it answers.
 
     Ctrl+C and SIGTERM end the open requests and then raise KeyboardInterrupt, so that callers can tidy up.
     A port that was asked for and is taken is a SetupError; when none was asked for, the next free one is taken.
     """
+    tls = certificate(settings)
     with listen(settings.server_name, settings.port, fixed="port" in settings.model_fields_set) as listener:
-        address = _address(settings.server_name, listener)
+        place = Place("https" if tls else "http", settings.server_name, listener.getsockname()[1])
+        app.people.link.remember(place)
         config = uvicorn.Config(
-            _announced(create_server(app), lambda: announce(address)),
+            _announced(create_server(app, place=place), lambda: announce(place)),
             log_config=None,
             access_log=False,
             server_header=False,
+            # Who a proxy speaks for is decided by `access.py`.
+            proxy_headers=False,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            **tls,
         )
         with _orderly_end():
             uvicorn.Server(config).run(sockets=[listener])
+
+
+def certificate(settings: Settings) -> dict[str, Any]:
+    """Uvicorn's arguments for TLS; {} without. Raises SetupError where certificate and key cannot be used."""
+    if not settings.tls_certfile:
+        if settings.tls_keyfile:
+            raise SetupError("--tls-keyfile is of no use without --tls-certfile; give both.")
+        return {}
+    key = settings.tls_keyfile or None
+    try:
+        # Without a terminal a key with a password would wait for it for ever.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certfile, key, lambda: "")
+    except (OSError, ValueError) as error:
+        raise SetupError(
+            f"The certificate {settings.tls_certfile} and its key cannot be used ({error}): give PEM files that "
+            "belong together, the key without a password."
+        ) from None
+    return {"ssl_certfile": settings.tls_certfile, "ssl_keyfile": key}
 
 
 @contextlib.contextmanager
@@ -157,13 +205,6 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _address(host: str, listener: socket.socket) -> str:
-    """What to type into a browser on this machine."""
-    name = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
-    shown = f"[{name}]" if ":" in name else name
-    return f"http://{shown}:{listener.getsockname()[1]}"
 
 
 def _announced(app: ASGIApp, announce: Callable[[], None]) -> ASGIApp:

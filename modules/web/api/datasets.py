@@ -9,7 +9,7 @@ import io
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -23,15 +23,26 @@ from modules.catalog.datasets.opening import open_upright
 from modules.catalog.datasets.plan import place
 from modules.catalog.datasets.tags import Action
 from modules.schema.captioning import CaptionRequest
-from modules.schema.errors import BadRequest
+from modules.schema.errors import BadRequest, NotFound
 from modules.service.dataset_fixes import fix as fix_finding
 from modules.service.dataset_uploads import MOST_BYTES, MOST_FILES
 from modules.service.datasets import DatasetInfo
+from modules.service.limits import is_named
 from modules.web.api.own_jobs import job_json
 from modules.web.deps import Owner, TheApp
 from modules.web.errors import HttpProblem
 
-router = APIRouter(prefix="/api/v1")
+
+async def _own_set(request: Request, app: TheApp, owner: Owner) -> None:
+    """Other people's data sets, and folders of the machine, are there for its owner only."""
+    name = request.path_params.get("name")
+    if name is None or request.state.role == "owner":
+        return
+    if not await run_in_threadpool(app.datasets.folders.belongs_to, name, owner):
+        raise NotFound(f"There is no data set {name!r} of yours.")
+
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(_own_set)])
 
 _MOST_IDS = 20_000
 _LONGEST = 20_000
@@ -85,21 +96,28 @@ class CaptionerBody(BaseModel):
 
 
 @router.get("/datasets")
-def datasets(app: TheApp) -> list[dict[str, Any]]:
-    """All data sets: those of this program, then folders that were opened by their path."""
+def datasets(request: Request, app: TheApp, owner: Owner) -> list[dict[str, Any]]:
+    """All data sets: those of this program, then folders that were opened by their path; a user's own only."""
+    folders = app.datasets.folders
+    is_owner = request.state.role == "owner"
     return [
         {"name": one.name, "path": str(one.folder), "pictures": one.pictures, "captioned": one.captioned}
-        for one in app.datasets.folders.entries()
+        for one in folders.entries()
+        if is_owner or folders.belongs_to(one.name, owner)
     ]
 
 
 @router.post("/datasets", status_code=201)
-def create(body: NewBody, app: TheApp, owner: Owner) -> dict[str, Any]:
+def create(body: NewBody, request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
     """Make a data set, or open a folder; the answer is as of GET /datasets/{name}."""
     folders = app.datasets.folders
+    is_owner = request.state.role == "owner"
     if not body.path:
-        return _info(app.datasets.open(folders.create(body.name)))
-    if not folders.may_use_path(owner):
+        name = folders.create(body.name, owner if is_named(owner) else "")
+        if not is_owner and not folders.belongs_to(name, owner):
+            raise BadRequest(f"There is a data set called {name!r} already: choose another name.", "name")
+        return _info(app.datasets.open(name))
+    if not is_owner:
         raise HttpProblem(403, "Only the owner of this machine may open its folders by their path.", "Forbidden")
     return _info(app.datasets.open(folders.add_path(body.path)))
 

@@ -27,7 +27,7 @@ from modules.service.app import App
 from modules.service.embedding_tool import convert_embedding, inspect_embedding
 from modules.service.inputs import read_picture
 from modules.web.api.pictures import sent_picture
-from modules.web.deps import TheApp
+from modules.web.deps import OWNER_ONLY, TheApp
 
 router = APIRouter(prefix="/api/v1/networks")
 listing = APIRouter(prefix="/sdapi/v1")
@@ -79,7 +79,7 @@ def details(kind: Kind, path: Below, app: TheApp) -> dict[str, Any]:
     return {**inspect_embedding(entry.path, selected), "convertible": convertible}
 
 
-@router.put("/note")
+@router.put("/note", dependencies=[OWNER_ONLY])
 def note(kind: Kind, path: Below, body: NoteBody, app: TheApp) -> dict[str, Any]:
     """Write what the user says of a file into `STEM.json` beside it, as A1111 does."""
     entry = _find(app, kind, path)
@@ -104,7 +104,7 @@ def note(kind: Kind, path: Below, body: NoteBody, app: TheApp) -> dict[str, Any]
     return _note(new)
 
 
-@router.post("/convert")
+@router.post("/convert", dependencies=[OWNER_ONLY])
 def convert(kind: Kind, path: Below, app: TheApp) -> dict[str, str]:
     """Write a pickled embedding as .safetensors beside it; `name` is the new file's. The old one stays."""
     entry = _find(app, kind, path)
@@ -118,14 +118,14 @@ def convert(kind: Kind, path: Below, app: TheApp) -> dict[str, str]:
 @router.get("/preview")
 def preview(kind: Kind, path: Below, app: TheApp) -> FileResponse:
     """The preview picture of a file."""
-    found = _preview(_find(app, kind, path))
+    found = preview_file(_find(app, kind, path))
     if found is None or not found.is_file():
         raise NotFound(f"There is no preview picture of {path!r}.")
     media = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
     return FileResponse(found, media_type=media, headers=_HEADERS)
 
 
-@router.put("/preview")
+@router.put("/preview", dependencies=[OWNER_ONLY])
 async def replace_preview(kind: Kind, path: Below, request: Request, app: TheApp) -> dict[str, str]:
     """Make a picture (the body, or a form's `file`) the preview of a file; `preview` is its address.
 
@@ -145,10 +145,10 @@ def _replace_preview(app: App, entry: Entry, kind: Kind, data: bytes) -> dict[st
         raise ModelFileError(f"The preview beside {entry.path.name} cannot be written: {error.strerror}.") from None
     if kind != "checkpoint":
         app.embeddings.refresh() if kind == "embedding" else app.networks.refresh()
-    return {"preview": _preview_address(kind, entry.name, written)}
+    return {"preview": preview_address(kind, entry.name, written)}
 
 
-def _preview_address(kind: Kind, name: str, picture: Path) -> str:
+def preview_address(kind: Kind, name: str, picture: Path) -> str:
     """Another one whenever the picture is another."""
     try:
         version = picture.stat().st_mtime_ns // 1_000_000
@@ -157,20 +157,22 @@ def _preview_address(kind: Kind, name: str, picture: Path) -> str:
     return f"/api/v1/networks/preview?{urlencode({'kind': kind, 'path': name, 'v': version})}"
 
 
-def _entries(app: App, kind: Kind) -> list[Any]:
+def entries_of(app: App, kind: Kind) -> list[Any]:
+    """All files of a kind."""
     if kind == "embedding":
         return app.embeddings.entries
     return app.checkpoints.entries if kind == "checkpoint" else app.networks.of_kind(kind)
 
 
 def _find(app: App, kind: Kind, path: str) -> Entry:
-    found: Entry | None = next((entry for entry in _entries(app, kind) if entry.name == path), None)
+    found: Entry | None = next((entry for entry in entries_of(app, kind) if entry.name == path), None)
     if found is None:
         raise NotFound(f"There is no {kind} {path!r}; refresh the list.")
     return found
 
 
-def _preview(entry: Entry) -> Path | None:
+def preview_file(entry: Entry) -> Path | None:
+    """The preview picture of a file, if it has one."""
     return preview_of(entry.path) if isinstance(entry, CheckpointEntry) else entry.preview
 
 
@@ -213,7 +215,7 @@ def _note(note: Note) -> dict[str, Any]:
 
 
 def _card(kind: Kind, entry: Entry, name: str, more: dict[str, Any]) -> dict[str, Any]:
-    picture = _preview(entry)
+    picture = preview_file(entry)
     return {
         **more,
         "kind": kind,
@@ -224,7 +226,7 @@ def _card(kind: Kind, entry: Entry, name: str, more: dict[str, Any]) -> dict[str
         "hash": entry.hash,
         "size": entry.size,
         "mtime": entry.mtime,
-        "preview": _preview_address(kind, entry.name, picture) if picture else None,
+        "preview": preview_address(kind, entry.name, picture) if picture else None,
         "problem": entry.problem,
     }
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from modules.catalog.styles import Style
-from modules.web.deps import TheApp
+from modules.web.deps import OWNER_ONLY, TheApp
 
 router = APIRouter(prefix="/api/v1/styles")
 
@@ -29,14 +29,14 @@ def styles(app: TheApp) -> list[dict[str, str]]:
     return [asdict(style) for style in app.styles.entries]
 
 
-@router.put("")
+@router.put("", dependencies=[OWNER_ONLY])
 def save(body: StyleBody, app: TheApp) -> list[dict[str, str]]:
     """Save a style, replacing the one of that name; `position` is where a deleted one was."""
     app.styles.save(Style(body.name.strip(), body.prompt, body.negative_prompt), at=body.position)
     return styles(app)
 
 
-@router.delete("")
+@router.delete("", dependencies=[OWNER_ONLY])
 def delete(app: TheApp, name: Annotated[str, Query(max_length=1000)]) -> dict[str, Any]:
     """Delete a style; the answer is a body that puts it back where it was."""
     removed = app.styles.delete(name)

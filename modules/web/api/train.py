@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
@@ -64,8 +64,10 @@ class Answer(BaseModel):
 
 
 @router.post("/create/embedding")
-async def create_embedding(body: CreateBody, app: TheApp) -> Answer:
+async def create_embedding(body: CreateBody, request: Request, app: TheApp) -> Answer:
     """An embedding at step 0, of the words of `init_text`."""
+    if body.overwrite_old and request.state.role != "owner":
+        raise HttpProblem(403, "Only the owner of this machine may replace an embedding; choose another name.")
     path = await run_in_threadpool(
         app.words.create,
         body.name,

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from modules.schema.errors import BadRequest
+from modules.schema.errors import BadRequest, NotFound
 from modules.schema.parts import PARTS
 from modules.schema.training import PRESETS, TrainingRequest
 from modules.service.training.desk import Summary
@@ -21,7 +21,17 @@ from modules.web.api.own_jobs import event_stream
 from modules.web.deps import KeyHeader, Owner, TheApp, read_json, submit_keyed
 from modules.web.errors import bad_value
 
-router = APIRouter(prefix="/api/v1/training")
+
+async def _own_run(request: Request, app: TheApp, owner: Owner) -> None:
+    """Other people's runs are there for the machine's owner only."""
+    run_id = request.path_params.get("run_id")
+    if run_id is None or request.state.role == "owner":
+        return
+    if await run_in_threadpool(app.training.owner, run_id) != owner:
+        raise NotFound(f"There is no training run {run_id!r} of yours.")
+
+
+router = APIRouter(prefix="/api/v1/training", dependencies=[Depends(_own_run)])
 
 _REQUEST_LIMIT = 1 << 20
 _MOST_POINTS = 100_000
@@ -88,16 +98,19 @@ async def order(request: Request, app: TheApp, owner: Owner, key: KeyHeader = No
 
 
 @router.post("/check")
-async def check(request: Request, app: TheApp) -> dict[str, Any]:
+async def check(request: Request, app: TheApp, owner: Owner) -> dict[str, Any]:
     """What is worth knowing before the first step; an error where the training would be refused."""
     wanted = read_request(await read_json(request, _REQUEST_LIMIT))
+    await run_in_threadpool(app.limits.check, wanted, owner)
     return asdict(await run_in_threadpool(app.training.check, wanted))
 
 
 @router.get("/runs")
-def runs(app: TheApp) -> list[dict[str, Any]]:
-    """All runs, newest first."""
-    return [run_json(summary) for summary in app.training.list()]
+def runs(request: Request, app: TheApp, owner: Owner) -> list[dict[str, Any]]:
+    """All runs, newest first; a user's own only."""
+    is_owner = request.state.role == "owner"
+    found = app.training.list()
+    return [run_json(summary) for summary in found if is_owner or app.training.owner(summary.run) == owner]
 
 
 @router.get("/runs/{run_id}")
