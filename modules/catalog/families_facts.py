@@ -9,8 +9,10 @@ Layouts: the original Stable Diffusion repositories' (`model.diffusion_model.*`,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+
+from modules.schema.errors import BadRequest
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -43,6 +45,27 @@ FAMILIES: dict[str, FamilyFacts] = {
         FamilyFacts("flux", "FLUX", 1024),
     )
 }
+
+
+Recognise = Callable[[Shapes], bool]
+_RECOGNISERS: dict[str, Recognise] = {}
+
+
+def add_family(facts: FamilyFacts, recognise: Recognise) -> Callable[[], None]:
+    """Take in a further family, which is looked for before all others; gives back what undoes that.
+
+    Raises BadRequest where there is another one of that name.
+    """
+    if FAMILIES.get(facts.name, facts) != facts:
+        raise BadRequest(f"There is a model family named {facts.name!r} already.")
+    FAMILIES[facts.name] = facts
+    _RECOGNISERS[facts.name] = recognise
+
+    def undo() -> None:
+        FAMILIES.pop(facts.name, None)
+        _RECOGNISERS.pop(facts.name, None)
+
+    return undo
 
 
 @dataclass(frozen=True)
@@ -93,6 +116,9 @@ def _by_unet(shapes: Shapes) -> str:
 
 
 def _family(shapes: Shapes, names: _Names) -> str:
+    for family, recognise in _RECOGNISERS.items():
+        if recognise(shapes):
+            return family
     for key, family in _FAMILY_BY_KEY:
         if key in shapes:
             return family

@@ -20,6 +20,8 @@ from modules.engine.passes import Command, Events, Job, sample
 from modules.engine.previews import Previews
 from modules.engine.ready import Bench, training_schedule
 from modules.engine.supplies import Supplies
+from modules.extensions.stages import JobStages
+from modules.extensions.values import PictureFacts
 from modules.schema.events import Event, Finished, ImageDone, Notice
 from modules.schema.request import GenerationRequest
 
@@ -34,10 +36,12 @@ def generate(
     encoder: PromptEncoder | None = None,
     previews_per_second: float = 2.0,
     supplies: Supplies | None = None,
+    stages: JobStages | None = None,
 ) -> Events:
     """Draw every picture of a resolved `request` and tell of it.
 
     `encoder` keeps its texts from job to job. `supplies`: what the request names beside its model.
+    `stages`: its extensions.
 
     After each event the consumer may send "skip" (finish the running batch as it stands) or "interrupt" (the same,
     and stop). What has been drawn so far is kept in both cases. Raises `UserError`s; all else raised is a bug.
@@ -48,8 +52,9 @@ def generate(
     legs, one_by_one = _legs(request, model)
     together = 1 if one_by_one else request.batch_size
     pace = Pace(legs, request.image_count, together)
-    with Bench(model, supplies, encoder or PromptEncoder()) as bench:
-        job = Job(request, bench, supplies, open_original(request, supplies), pace, Previews(previews_per_second))
+    with Bench(model, supplies, encoder or PromptEncoder(), stages) as bench:
+        previews = Previews(previews_per_second)
+        job = Job(request, bench, supplies, open_original(request, supplies), pace, previews, stages)
         for first in range(0, request.image_count, together):
             command = yield from _draw_batch(job, range(first, first + together), dict(model.info))
             if command == "interrupt":
@@ -93,7 +98,7 @@ def _pictures(
         picture = Image.fromarray(drawn.numpy())
         if job.request.face_restoration != "None":
             picture, _ = job.supplies.faces(job.request, picture)
-        picture = finished(job.request, job.original, picture, mask)
+        picture = _through(job, index, finished(job.request, job.original, picture, mask))
         yield ImageDone(
             index=index,
             width=picture.width,
@@ -103,6 +108,15 @@ def _pictures(
             partial=partial,
             pixels=picture.tobytes(),
         )
+
+
+def _through(job: Job, index: int, picture: Image.Image) -> Image.Image:
+    """A finished picture as extensions make it."""
+    if job.stages is None:
+        return picture
+    facts = PictureFacts(index, job.request.image_seeds(index)[0], job.request)
+    seen = job.stages.through("image", "image", picture, lambda new: isinstance(new, Image.Image), picture=facts)
+    return seen.convert("RGB")
 
 
 def _is_second_only(request: GenerationRequest) -> bool:

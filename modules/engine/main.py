@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
@@ -50,12 +50,16 @@ Generate = Callable[[EngineJob, Any], Events]
 
 @dataclass(frozen=True)
 class Parts:
-    """What the engine runs with; `device` is a label for people. `others`: what does jobs of another kind."""
+    """What the engine runs with; `device` is a label for people. `others`: what does jobs of another kind.
+
+    `news`: what went wrong with extensions while they were loaded.
+    """
 
     models: Models
     generate: Generate
     device: str
     others: Mapping[str, Callable[[EngineJob], Events]] = field(default_factory=dict)
+    news: Callable[[], Iterable[Event]] = tuple
 
 
 class _DeviceLost(BaseException):
@@ -75,6 +79,8 @@ class Engine:
     def serve(self) -> int:
         """Work until told to shut down; returns the process's exit code."""
         self._status("ready")
+        for event in self._parts.news():
+            self._send(None, event)
         try:
             while (command := self._orders.next()) is not None:
                 self._do(command)
@@ -230,6 +236,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--attention", default="auto")
     parser.add_argument("--capacity", type=int, default=2)
+    parser.add_argument("--extension", action="append", default=[])
+    parser.add_argument("--extension-seconds", type=float, default=60.0)
     return parser.parse_args(words)
 
 
@@ -263,6 +271,7 @@ def _parts(arguments: argparse.Namespace) -> Parts:
 
     from modules.engine.captioning.blip import Captioner
     from modules.engine.conditioning import PromptEncoder
+    from modules.engine.extending import Extensions
     from modules.engine.generate import generate
     from modules.engine.loading.placement import pick_device
     from modules.engine.loading.store import Store
@@ -282,18 +291,21 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     extras = Extras(upscalers, faces)
     label = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
     encoder = PromptEncoder()
+    extensions = Extensions(arguments.extension, arguments.extension_seconds)
 
     def draw(job: EngineJob, model: Any) -> Events:
         assert isinstance(job.request, GenerationRequest)
         supplies = supplies_of(job, store, upscalers, faces)
-        rate = job.previews_per_second
-        return generate(job.request, model, encoder=encoder, previews_per_second=rate, supplies=supplies)
+        rate, stages = job.previews_per_second, extensions.stages(job.request)
+        return extensions.telling(
+            generate(job.request, model, encoder=encoder, previews_per_second=rate, supplies=supplies, stages=stages)
+        )
 
     def train(job: EngineJob) -> Events:
         return run_training(job, store, encoder)
 
     others = {"extras": extras.run, "merge": run_merge, "caption": Captioner(device).run, "training": train}
-    return Parts(store, draw, label, others)
+    return Parts(store, draw, label, others, extensions.news)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 from torch import Tensor
 
@@ -21,7 +21,10 @@ from modules.engine.pace import Pace
 from modules.engine.previews import Previews
 from modules.engine.ready import Bench, Ready
 from modules.engine.refine import Refined, switch_rule
+from modules.engine.staged import IN_EVERY_CALL, StagedGuidance, started, with_sigmas
 from modules.engine.supplies import Role, Supplies
+from modules.extensions.stages import JobStages
+from modules.extensions.values import PassFacts
 from modules.schema.events import Event
 from modules.schema.request import GenerationRequest
 
@@ -31,9 +34,19 @@ Drawing = Generator[Event, Command, tuple[Tensor | None, Command]]
 """Tells of its steps; returns the latents (None: nothing worth keeping) and the command that ended it early."""
 
 
+class GuidanceOptions(TypedDict):
+    """What guidance is told beside its scale."""
+
+    s_min_uncond: float
+    s_min_uncond_all: bool
+    skip_early_cond: float
+    total_calls: int
+    calls_before: int
+
+
 @dataclass(frozen=True)
 class Job:
-    """What all passes of a job share. `original`: img2img's picture."""
+    """What all passes of a job share. `original`: img2img's picture. `stages`: its extensions, if it has any."""
 
     request: GenerationRequest
     bench: Bench
@@ -41,6 +54,7 @@ class Job:
     original: Original | None
     pace: Pace
     previews: Previews
+    stages: JobStages | None = None
 
 
 def sample(
@@ -57,7 +71,9 @@ def sample(
     """
     ready = job.bench.take(role, request, after)
     entry = canvas.entry if canvas else None
+    facts = PassFacts(request, images, after is not None)
     steps = plan(request, ready.schedule, table=ready.model.family.ays_table, entry=entry)
+    steps = with_sigmas(job.stages, steps, facts)
     job.pace.start_pass(steps.total_steps)
     if canvas and not steps.total_steps:
         return canvas.latents, None
@@ -65,6 +81,7 @@ def sample(
     denoise = _denoiser(job, request, ready, steps, canvas, after)
     x = noise.initial()
     x = start(steps, x * canvas.noise_multiplier, canvas.latents, canvas.extra_noise) if canvas else start(steps, x)
+    x = started(job.stages, x, facts)
     with closing(run(steps, denoise, x, noise)) as sampler:
         latents, command = yield from _follow(job, sampler)
     if canvas and canvas.last_blend and latents is not None:
@@ -82,35 +99,44 @@ def _denoiser(
 ) -> Denoise:
     """Guided by the words; finished by a refiner, if there is one; masked, if there is a mask."""
     beside = canvas.beside if canvas else None
-    first = _guided(request, ready, steps, beside)
+    first = _guided(job, request, ready, steps, beside, after)
     denoise: Denoise = first
     if request.refiner is not None:
 
         def successor() -> Denoise:
-            return _guided(request, job.bench.take("refiner", request, after), steps, beside, first.calls)
+            refiner = job.bench.take("refiner", request, after)
+            return _guided(job, request, refiner, steps, beside, after, first.calls)
 
         denoise = Refined(first, successor, switch_rule(request.refiner, ready.schedule, steps))
     return Masked(denoise, canvas.latents, canvas.blend) if canvas and canvas.blend else denoise
 
 
 def _guided(
-    request: GenerationRequest, ready: Ready, steps: Plan, beside: Tensor | None, calls_before: int = 0
+    job: Job,
+    request: GenerationRequest,
+    ready: Ready,
+    steps: Plan,
+    beside: Tensor | None,
+    after: GenerationRequest | None,
+    calls_before: int = 0,
 ) -> Guidance:
     """The model under the words of `request`."""
 
     def network(x: Tensor, t: Tensor, cross: Tensor) -> Tensor:
         return ready.model.network(x, t, cross, beside)
 
-    return Guidance(
-        denoiser(network, ready.schedule, ready.model.prediction, request.enable_quantization),
-        ready.words,
-        request.cfg_scale,
-        s_min_uncond=request.s_min_uncond,
-        s_min_uncond_all=request.s_min_uncond_all,
-        skip_early_cond=request.skip_early_cond,
-        total_calls=steps.total_calls,
-        calls_before=calls_before,
-    )
+    estimate = denoiser(network, ready.schedule, ready.model.prediction, request.enable_quantization)
+    options: GuidanceOptions = {
+        "s_min_uncond": request.s_min_uncond,
+        "s_min_uncond_all": request.s_min_uncond_all,
+        "skip_early_cond": request.skip_early_cond,
+        "total_calls": steps.total_calls,
+        "calls_before": calls_before,
+    }
+    if job.stages is None or not job.stages.has(*IN_EVERY_CALL):
+        return Guidance(estimate, ready.words, request.cfg_scale, **options)
+    facts = PassFacts(request, range(request.image_count), after is not None)
+    return StagedGuidance(estimate, ready.words, request.cfg_scale, stages=job.stages, facts=facts, **options)
 
 
 def _follow(job: Job, sampler: Iterator[Step]) -> Drawing:

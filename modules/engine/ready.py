@@ -14,6 +14,8 @@ from modules.engine.loading.model import LoadedModel
 from modules.engine.networks.prompted import use_prompted
 from modules.engine.supplies import Role, Supplies
 from modules.engine.tiling import tiled
+from modules.extensions.stages import JobStages
+from modules.extensions.values import PassFacts
 from modules.prompts.prompt import parse_prompt
 from modules.schema.request import GenerationRequest
 
@@ -30,7 +32,10 @@ class Ready:
 class Bench:
     """Holds one model ready at a time. Asking for the same again costs nothing."""
 
-    def __init__(self, model: LoadedModel, supplies: Supplies, encoder: PromptEncoder) -> None:
+    def __init__(
+        self, model: LoadedModel, supplies: Supplies, encoder: PromptEncoder, stages: JobStages | None = None
+    ) -> None:
+        self._stages = stages
         self._supplies = supplies
         self._encoder = encoder
         self._base = model
@@ -59,7 +64,7 @@ class Bench:
             self._stack.close()
             model = self._model(role)
             self._stack.enter_context(tiled(model, request.tiling))
-            words = self._encode(request, model, after)
+            words = self._staged(model, self._encode(request, model, after), request, after)
             self._ready = Ready(model, words, training_schedule(model, request))
             self._for = (role, request)
         return self._ready
@@ -87,6 +92,16 @@ class Bench:
         self._notices = {**dict.fromkeys(prompted.notices, False), **self._notices}
         self._hashes |= vocabulary.hashes
         return words
+
+    def _staged(
+        self, model: LoadedModel, words: Conditioning, request: GenerationRequest, after: GenerationRequest | None
+    ) -> Conditioning:
+        """The words as extensions make them, with the model as they change it until the next one is made ready."""
+        if self._stages is None:
+            return words
+        facts = PassFacts(request, range(request.image_count), after is not None)
+        self._stack.enter_context(self._stages.inside("model", "model", model, facts=facts))
+        return self._stages.through("conditioning", "words", words, lambda new: hasattr(new, "at"), facts=facts)
 
     def _model(self, role: Role) -> LoadedModel:
         """The job's model is at hand unless another has taken its place on the device meanwhile."""

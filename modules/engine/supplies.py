@@ -12,7 +12,7 @@ from PIL import Image
 from modules.engine.loading.model import LoadedModel
 from modules.engine.loading.store import Store
 from modules.engine.postprocess.faces import FaceRestorers
-from modules.engine.postprocess.upscaler import BUILT_IN, Upscaler
+from modules.engine.postprocess.upscaler import Upscaler, built_in_upscaler
 from modules.engine.postprocess.upscalers import Upscalers
 from modules.schema.engine import EngineJob, NamedFile
 from modules.schema.errors import BadRequest, UnknownName
@@ -22,14 +22,6 @@ Role = Literal["base", "hires", "refiner"]
 
 # What Pillow raises for a file that is damaged or no picture.
 _BROKEN = (OSError, ValueError, SyntaxError)
-
-
-def built_in_upscaler(name: str) -> Upscaler:
-    """An upscaler that needs no model file; raises UnknownName."""
-    found = next((upscaler for upscaler in BUILT_IN if upscaler.name == name), None)
-    if found is None:
-        raise UnknownName("upscaler", name, [upscaler.name for upscaler in BUILT_IN])
-    return found
 
 
 def no_faces(request: GenerationRequest, picture: Image.Image) -> tuple[Image.Image, int]:

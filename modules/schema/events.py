@@ -120,6 +120,15 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class ExtensionProblem:
+    """What an extension did wrong in the engine process, in one sentence; `log_id` names the traceback in its log."""
+
+    extension: str
+    sentence: str
+    log_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Failed:
     """The job ended with an error: one sentence; `log_id` names the traceback in the log, for bugs."""
 
@@ -148,7 +157,17 @@ class EngineStatus:
 
 
 Event = (
-    Progress | Preview | ImageDone | ImageSaved | TrainStep | TrainFile | Notice | Failed | Finished | EngineStatus
+    Progress
+    | Preview
+    | ImageDone
+    | ImageSaved
+    | TrainStep
+    | TrainFile
+    | Notice
+    | ExtensionProblem
+    | Failed
+    | Finished
+    | EngineStatus
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}

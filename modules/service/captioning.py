@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modules.catalog.diffusers_folder import read_json_object
-from modules.schema.captioning import CaptionRequest
+from modules.schema.captioning import CAPTIONERS, CaptionRequest
 from modules.schema.errors import BadRequest
 from modules.service.datasets import Datasets
 
@@ -31,7 +31,8 @@ class CaptionDoor:
 
     def files(self, request: CaptionRequest) -> dict[str, str]:
         """The model's folder and each picture's file by id. Raises BadRequest and NotFound."""
-        model = self._model()
+        added = CAPTIONERS.get(request.captioner, "captioner") if request.captioner else None
+        model = self._model() if added is None else ""
         if model is None:
             raise BadRequest(self.problem, "pictures")
         if not request.pictures:

@@ -21,6 +21,7 @@ from transformers import BlipForConditionalGeneration
 from modules.catalog.datasets.captions import caption_file, read_text, write_caption
 from modules.catalog.datasets.opening import flat, open_upright
 from modules.catalog.diffusers_folder import read_json_object
+from modules.engine.captioning.added import Caption, added_captioner
 from modules.schema.captioning import CaptionRequest
 from modules.schema.engine import EngineJob
 from modules.schema.errors import ModelFileError, UserError
@@ -89,10 +90,10 @@ class Captioner:
         began = time.monotonic()
         count = len(request.pictures)
         yield Progress(0, count, 1, count, "loading")
-        blip = Blip(Path(job.files["model"]), self._device)
+        caption = self._captioner(request, job.files["model"])
         for done, key in enumerate(request.pictures, 1):
             try:
-                _write(Path(job.files[key]), blip, request)
+                _write(Path(job.files[key]), caption, request.existing)
             except UserError as error:
                 yield Notice(str(error), "warning")
             spent = time.monotonic() - began
@@ -102,13 +103,20 @@ class Captioner:
                 return
         yield Finished("done", time.monotonic() - began)
 
+    def _captioner(self, request: CaptionRequest, folder: str) -> Caption:
+        """An extension's, else BLIP."""
+        if request.captioner:
+            return added_captioner(request.captioner)
+        blip = Blip(Path(folder), self._device)
+        return lambda picture: blip.caption(picture, request)
 
-def _write(path: Path, blip: Blip, request: CaptionRequest) -> None:
+
+def _write(path: Path, caption: Caption, existing: str) -> None:
     old = read_text(caption_file(path)) or ""
-    if old and request.existing == "Keep":
+    if old and existing == "Keep":
         return
-    seen = blip.caption(flat(open_upright(path)), request)
-    order = {"Prepend": (seen, old), "Append": (old, seen)}.get(request.existing, (seen,))
+    seen = caption(flat(open_upright(path)))
+    order = {"Prepend": (seen, old), "Append": (old, seen)}.get(existing, (seen,))
     try:
         write_caption(path, ", ".join(text for text in order if text))
     except OSError as error:

@@ -19,6 +19,7 @@ from modules.engine.diffusion import dpm_solver, dpmpp, samplers, timestep_sampl
 from modules.engine.diffusion.schedule import NoiseSchedule
 from modules.engine.diffusion.sigmas import build_sigmas
 from modules.engine.diffusion.steps import Denoise, Entry, Noise, Plan, Sampler, SamplerOptions, Step
+from modules.schema.errors import BadRequest
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import AUTOMATIC, SAMPLERS, SCHEDULES, SamplerFacts, ScheduleFacts
 
@@ -46,6 +47,13 @@ SAMPLER_FUNCTIONS: dict[str, Sampler] = {
     "unipc": unipc.unipc,
     "lcm": samplers.lcm,
 }
+
+
+def add_sampler(name: str, function: Sampler) -> Callable[[], None]:
+    """Take in the function of a further sampler; gives back what undoes that."""
+    SAMPLER_FUNCTIONS[name] = function
+    return lambda: SAMPLER_FUNCTIONS.pop(name, None) and None
+
 
 _IGNORES_SCHEDULES = ("dpm_fast", "dpm_adaptive")
 
@@ -162,6 +170,8 @@ def plan(
     Raises UnknownName for a sampler or schedule, BadRequest for bounds that leave no room.
     """
     facts = SAMPLERS.get(request.sampler, "sampler")
+    if facts.name not in SAMPLER_FUNCTIONS:
+        raise BadRequest(f"The extension of the sampler {facts.label} gave no function for it.", "sampler")
     kind = _schedule_type(request, facts)
     options = SamplerOptions.from_request(request).for_sampler(facts, request)
     if entry is not None and entry.strength <= 0:

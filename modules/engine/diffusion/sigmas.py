@@ -7,7 +7,7 @@ not use the bounds or rho, they have no effect, as in A1111.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -156,6 +156,12 @@ _SCHEDULES: dict[str, Callable[[_Range], list[float]]] = {
 }
 
 
+def add_schedule(name: str, function: Callable[[int, float, float], Sequence[float]]) -> Callable[[], None]:
+    """Take in a further schedule: (n, lowest, highest) to n falling levels; gives back what undoes that."""
+    _SCHEDULES[name] = lambda r: [float(level) for level in function(r.n, r.low, r.high)]
+    return lambda: _SCHEDULES.pop(name, None) and None
+
+
 def build_sigmas(
     name: str,
     n: int,
@@ -186,6 +192,8 @@ def build_sigmas(
         )
     count = n + 1 if discard else n
     bend = rho if rho and facts.default_rho > 0 else facts.default_rho
+    if facts.label != AUTOMATIC and facts.name not in _SCHEDULES:
+        raise BadRequest(f"The extension of the schedule {facts.label} gave no function for it.", "scheduler")
     make = _SCHEDULES["uniform" if facts.label == AUTOMATIC else facts.name]
     sigmas = make(_Range(count, schedule, low, high, bend, beta_alpha, beta_beta, table))
     if facts.name != "kl_optimal":

@@ -5,12 +5,20 @@ The tests themselves are in the catalog, which needs them without torch; here th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from modules.catalog.families_facts import CHECKPOINT, FAMILIES, Identity, Shapes, identify, kind_of
 from modules.engine.families.family import Family
 from modules.engine.families.sd1 import SD1
 from modules.schema.errors import ModelFileError
 
 _SUPPORTED = {SD1.name: SD1}
+
+
+def add_record(record: Family) -> Callable[[], None]:
+    """Take in the record of a further family; gives back what undoes that."""
+    _SUPPORTED[record.name] = record
+    return lambda: _SUPPORTED.pop(record.name, None) and None
 
 
 def detect(shapes: Shapes, file: str) -> Family:

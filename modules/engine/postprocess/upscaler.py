@@ -6,10 +6,13 @@ how far it is after every piece of work, and whoever does not ask for the next p
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Protocol
 
 from PIL import Image
+
+from modules.schema.errors import UnknownName
 
 Fractions = Generator[float, None, Image.Image]
 """Yields the fraction that is done (0 to 1) and returns the picture."""
@@ -44,6 +47,33 @@ NONE = Resize("None", Image.Resampling.LANCZOS)
 """A1111's "None" in the lists of upscalers: no model; where a size is due all the same it is that of Lanczos."""
 
 BUILT_IN: tuple[Upscaler, ...] = (NONE, LANCZOS, NEAREST)
+_MORE: dict[str, Upscaler] = {}
+
+
+@dataclass(frozen=True)
+class AddedUpscaler:
+    """One of an extension: the whole work at once."""
+
+    name: str
+    function: Callable[[Image.Image, int, int], Image.Image]
+
+    def pieces(self, picture: Image.Image, width: int, height: int) -> Fractions:
+        yield 0.0
+        return resized(self.function(picture, width, height).convert("RGB"), width, height)
+
+
+def add_upscaler(upscaler: Upscaler) -> Callable[[], None]:
+    """Take in a further upscaler that needs no model file; gives back what undoes that."""
+    _MORE[upscaler.name] = upscaler
+    return lambda: _MORE.pop(upscaler.name, None) and None
+
+
+def built_in_upscaler(name: str) -> Upscaler:
+    """An upscaler that needs no model file; raises UnknownName."""
+    known = {upscaler.name: upscaler for upscaler in BUILT_IN} | _MORE
+    if name not in known:
+        raise UnknownName("upscaler", name, known)
+    return known[name]
 
 
 def upscale(upscaler: Upscaler, picture: Image.Image, width: int, height: int) -> Image.Image:

@@ -9,9 +9,9 @@ from spandrel import ImageModelDescriptor
 
 from modules.engine.postprocess.model_upscaler import ModelUpscaler, load_model
 from modules.engine.postprocess.tiles import Tiling
-from modules.engine.postprocess.upscaler import BUILT_IN, Upscaler
+from modules.engine.postprocess.upscaler import Upscaler, built_in_upscaler
 from modules.schema.engine import UpscalerRef
-from modules.schema.errors import ModelFileError, UnknownName
+from modules.schema.errors import ModelFileError
 
 Model = ImageModelDescriptor[torch.nn.Module]
 _KEPT = 2
@@ -27,10 +27,7 @@ class Upscalers:
     def get(self, ref: UpscalerRef, tiling: Tiling | None = None) -> Upscaler:
         """The upscaler; raises UnknownName or ModelFileError."""
         if ref.path is None:
-            found = next((upscaler for upscaler in BUILT_IN if upscaler.name == ref.name), None)
-            if found is None:
-                raise UnknownName("upscaler", ref.name, [upscaler.name for upscaler in BUILT_IN])
-            return found
+            return built_in_upscaler(ref.name)
         return ModelUpscaler(ref.name, self._model(Path(ref.path)), tiling or Tiling())
 
     def clear(self) -> None:
