@@ -19,13 +19,11 @@ from modules.web.deps import Owner, TheApp
 router = APIRouter()
 
 _LEAST = 0.01  # what A1111 says as soon as a job has begun
-_RECENT = 50
 
 
 def _open_job(app: App, owner: str) -> Job | None:
     """The owner's running job, else the owner's next waiting one; a training only where nothing else is open."""
-    open_jobs = [job for job in reversed(app.recent(owner, _RECENT)) if job.is_open]
-    return min(open_jobs, key=lambda job: (job.is_training, job.state != "running"), default=None)
+    return next(iter(app.open_jobs(owner, 1)), None)
 
 
 @router.get("/sdapi/v1/progress")
@@ -53,7 +51,8 @@ def _fraction(job: Job, now: Progress | None) -> float:
 def _text(app: App, job: Job) -> str | None:
     if job.state != "waiting":
         return None
-    return f"In queue: {job.position}/{sum(1 for item in app.queue() if item.position)}"
+    place, waiting = app.line.place(job)
+    return f"In queue: {place}/{waiting}"
 
 
 def _state(job: Job, now: Progress | None) -> dict[str, Any]:
@@ -120,7 +119,7 @@ def ping() -> dict[str, Any]:
 @router.get("/internal/pending-tasks")
 def pending_tasks(app: TheApp, owner: Owner) -> dict[str, Any]:
     """The caller's own waiting jobs, next one first."""
-    waiting = [job for job in reversed(app.recent(owner, _RECENT)) if job.state == "waiting"]
+    waiting = [job for job in app.open_jobs(owner) if job.state == "waiting"]
     return {"size": len(waiting), "tasks": [job.name or job.id for job in waiting]}
 
 
