@@ -119,6 +119,7 @@ class App(Library):
             submit=self.submit,
             cancel=self.cancel,
             wake=self._dispatcher.submitted,
+            engines=lambda: sum(engine.up for engine in self._dispatcher.engines.all),
         )
         self.training = Training(
             runs,
