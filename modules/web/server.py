@@ -85,36 +85,37 @@ def create_server(app: App, gate: Gate | None = None, place: Place | None = None
     server.state.access = Access(app.people, app.settings, str(app.folders.data))
     server.add_middleware(Guard, access=server.state.access)
     errors.install(server)
-    server.include_router(docs.router)
-    server.include_router(access.router)
-    server.include_router(own_jobs.router)
-    server.include_router(queue.router)
-    server.include_router(own.router)
-    server.include_router(own_scripts.router)
-    server.include_router(inputs.router)
-    server.include_router(own_styles.router)
-    server.include_router(networks.router)
-    server.include_router(datasets.router)
-    server.include_router(training.router)
-    server.include_router(gallery.router)
-    if app.settings.api:
-        server.include_router(networks.listing)
-        for part in (
-            options,
-            progress,
-            internal,
-            cards,
-            listing,
-            pnginfo,
-            extras,
-            scripts,
-            train,
-            control,
-            generation,
-        ):
-            server.include_router(part.router)
+    add_routes(server, a1111=app.settings.api)
     server.mount("/", gate)
     return server
+
+
+_OWN = (
+    docs,
+    access,
+    own_jobs,
+    queue,
+    own,
+    own_scripts,
+    inputs,
+    own_styles,
+    networks,
+    datasets,
+    training,
+    gallery,
+)
+# The last one answers whatever else is asked of A1111's.
+_A1111 = (options, progress, internal, cards, listing, pnginfo, extras, scripts, train, control, generation)
+
+
+def add_routes(server: FastAPI, *, a1111: bool = True) -> None:
+    """Our own API and, unless that is switched off, A1111's."""
+    for part in _OWN:
+        server.include_router(part.router)
+    if a1111:
+        server.include_router(networks.listing)
+        for part in _A1111:
+            server.include_router(part.router)
 
 
 def serve(app: App, settings: Settings, *, announce: Callable[[Place], None]) -> None:

@@ -236,5 +236,6 @@ def test_a_wrong_type_is_the_frameworks_list(client: TestClient) -> None:
 def test_what_is_not_built_says_so(client: TestClient, route: str) -> None:
     answer = client.post(f"/sdapi/v1/{route}", json={})
     assert answer.status_code == 501
-    assert "does not have" in answer.json()["detail"]
+    assert "data set" in answer.json()["detail"]
+    assert client.post(f"/sdapi/v1/{route}", json={"model": "other"}).status_code == 404
     assert client.post("/sdapi/v1/nonsense", json={}).status_code == 404

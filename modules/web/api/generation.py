@@ -45,13 +45,6 @@ _HIRES_FIELDS = {
     *(name for name in TextToImage.model_fields if name.startswith("hr_")),
 }
 
-MISSING = {
-    "interrogate": "interrogation",
-    "unload-checkpoint": "unloading of models",
-    "reload-checkpoint": "unloading of models",
-}
-"""A1111's routes that have nothing behind them yet, and what they would need."""
-
 
 @router.post("/txt2img", response_model=Images)
 async def txt2img(body: TextToImage, app: TheApp, options: TheOptions, owner: Owner) -> Images:
@@ -142,8 +135,5 @@ def _encoded(app: App, job: Job, saved: list[ImageSaved], grid_options: dict[str
 
 @router.post("/{name:path}", include_in_schema=False)
 async def missing(name: str, request: Request) -> None:
-    """The last route: A1111's that do not exist here yet say so, others are not found."""
-    feature = MISSING.get(name)
-    if feature is None:
-        raise HttpProblem(404, f"There is no route {request.url.path} here.")
-    raise HttpProblem(501, f"This version does not have {feature} yet, so {request.url.path} cannot be used.")
+    """The last route: what is not there is told in the API's own words."""
+    raise HttpProblem(404, f"There is no route {request.url.path[:200]} here.")
