@@ -41,7 +41,8 @@ class Place:
     def elsewhere(self) -> list[str]:
         """What to type on other devices, the most likely first; [] where they cannot reach it."""
         if self.server_name in ("0.0.0.0", "", "::"):
-            return [self._url(address) for address in own_addresses()]
+            both = self.server_name == "::"
+            return [self._url(address) for address in own_addresses() if both or ":" not in address]
         return [] if _is_loopback(self.server_name) else [self._url(self.server_name)]
 
     def _url(self, name: str) -> str:

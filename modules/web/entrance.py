@@ -41,7 +41,6 @@ class Entrance:
         request = Request(scope, receive)
         response = await self._answer(request)
         response.headers["Cache-Control"] = "no-store"
-        response.headers["Referrer-Policy"] = "no-referrer"
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -125,8 +124,9 @@ class Entrance:
             "NEXT": wanted,
             "NAME": name[:100],
             "PROBLEM": problem,
-            "FOCUS_NAME": "" if name else "autofocus",
-            "FOCUS_PASSWORD": "autofocus" if name else "",
+            "FOCUS_NAME": "autofocus" if mode == "accounts" and not name else "",
+            "FOCUS_PASSWORD": "autofocus" if mode == "accounts" and name else "",
+            "FOCUS_CODE": "" if mode == "accounts" else "autofocus",
         }
         text = re.sub(r"\{\{([A-Z_]+)\}\}", lambda match: escape(values[match[1]]), self._page)
         policy = (

@@ -37,6 +37,12 @@ function refusal(status, data) {
   return new Refused(sentence || `The server could not do that (${status}); its log says why.`, data?.field ?? null);
 }
 
+// The session has ended: log in, and come back.
+function leave() {
+  const here = location.pathname + location.search;
+  location.assign(here === "/" ? "/login" : `/login?next=${encodeURIComponent(here)}`);
+}
+
 /** Ask the server; `body` is JSON data or a FormData. Gives the answer's data, throws `Refused`. What is asked with
  * `keepalive` arrives even where the page is closed meanwhile. */
 export async function call(method, path, body, keepalive = false) {
@@ -53,6 +59,7 @@ export async function call(method, path, body, keepalive = false) {
     throw new Refused("The server does not answer; is it still running?");
   }
   const data = await answer(response);
+  if (response.status === 401) leave();
   if (!response.ok) throw refusal(response.status, data);
   return data;
 }

@@ -1,5 +1,6 @@
 // The entry: waits for the tabs that Gradio draws, and gives each part its piece of the page.
 
+import { wirePeople } from "./access.js";
 import { one, openTab, panel } from "./dom.js";
 import { Form } from "./fields.js";
 import { wireHires } from "./hires.js";
@@ -17,6 +18,7 @@ const tabs = []; // those that are drawn
 
 async function start() {
   const bar = await panel("topbar");
+  wirePeople(bar);
   const models = new ModelBar(new Form(bar), bar);
   const listed = models.load();
   const txt2img = opened("txt2img", models, listed, makeTxt2img);

@@ -100,23 +100,27 @@ export class Details {
       }
     };
     const shown = all('[data-stage][data-state="done"] [data-picture]').find((image) => image.offsetParent);
-    const button = make("button", { type: "button", className: "second small", textContent: "Use the picture shown" });
+    const button = make("button", { type: "button", className: "second small owner-only", textContent: "Use the picture shown" });
     button.disabled = !shown;
     button.title = shown ? "Make the picture shown beside the cards this file's preview" : "Draw a picture first";
     button.addEventListener("click", async () => replace(await (await fetch(shown.src)).blob()));
     const file = make("input", { type: "file", accept: "image/*" });
     file.setAttribute("aria-label", "Use a picture file as the preview");
     file.addEventListener("change", () => file.files[0] && replace(file.files[0]));
-    return [button, make("label", { className: "tool wide chooser" }, make("span", { textContent: "Use a file" }), file), state];
+    return [button, make("label", { className: "tool wide chooser owner-only" }, make("span", { textContent: "Use a file" }), file), state];
   }
 
   #notes(entry) {
     const form = make("form", { className: "details-notes" });
     for (const [name, label, kind, help] of NOTES) if (FIELDS_OF[entry.kind].includes(name)) form.append(noteField(entry, name, label, kind, help));
-    const save = make("button", { type: "submit", className: "second small", textContent: "Save" });
+    const save = make("button", { type: "submit", className: "second small owner-only", textContent: "Save" });
     const state = make("span", { className: "hint" });
     state.setAttribute("role", "status");
     form.append(make("div", { className: "details-save" }, save, state));
+    if (document.documentElement.dataset.role === "user") {
+      for (const field of all("input, textarea", form)) field.readOnly = true;
+      state.textContent = "The owner of this machine writes these.";
+    }
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#save(entry, form, state);
@@ -159,7 +163,7 @@ export class Details {
   }
 
   #convert(entry) {
-    const button = make("button", { type: "button", className: "second small", textContent: "Convert to .safetensors" });
+    const button = make("button", { type: "button", className: "second small owner-only", textContent: "Convert to .safetensors" });
     const state = make("span", { className: "hint", textContent: "A pickle is read with care here, but not everywhere. The old file stays." });
     state.setAttribute("role", "status");
     button.addEventListener("click", async () => {

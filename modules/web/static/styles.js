@@ -153,6 +153,7 @@ export class Styles {
     if (words) label.append(make("span", { textContent: words }));
     const write = this.#small("Write", `Write the style ${style.name} into the prompts`, () => this.#write(style));
     const remove = this.#small("Delete", `Delete the style ${style.name}`, () => this.#delete(style));
+    remove.classList.add("owner-only");
     return make("li", {}, box, label, write, remove);
   }
 

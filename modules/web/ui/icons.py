@@ -42,6 +42,12 @@ _ICONS: dict[str, str] = {
     "search": '<circle cx="11" cy="11" r="6"/><path d="m20 20-4.5-4.5"/>',
     "left": '<path d="m14 6-6 6 6 6"/>',
     "right": '<path d="m10 6 6 6-6 6"/>',
+    "star": '<path d="m12 4 2.4 5 5.6.8-4 3.9 1 5.5-5-2.7-5 2.7 1-5.5-4-3.9 5.6-.8z"/>',
+    "person": '<circle cx="12" cy="8" r="4"/><path d="M4 20c1-4 4-6 8-6s7 2 8 6"/>',
+    "queue": '<path d="M4 6h16M4 12h16M4 18h9"/>',
+    "up": '<path d="m6 14 6-6 6 6"/>',
+    "down": '<path d="m6 10 6 6 6-6"/>',
+    "pause": '<path d="M9 5v14M15 5v14"/>',
     "reset": '<path d="M4 11a8 8 0 1 1 .7 4.5M4 4v7h7"/>',
 }
 

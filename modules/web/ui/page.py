@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from modules.schema.settings import Settings
-from modules.web.ui import cards, extras, img2img, merger, pnginfo, topbar, train, txt2img
+from modules.web.ui import cards, extras, gallery, img2img, merger, pnginfo, queue, topbar, train, txt2img
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 STATIC_ROUTE = "/static/webui"
@@ -32,10 +32,12 @@ STYLES = (
     "pnginfo",
     "cards",
     "extras",
+    "gallery",
     "merger",
     "scripts",
     "train",
     "runs",
+    "access",
     "small",
 )
 
@@ -44,6 +46,7 @@ TABS: dict[str, Callable[[], None]] = {
     "img2img": img2img.build,
     "Train": train.build,
     "Extras": extras.build,
+    "Gallery": gallery.build,
     "PNG Info": pnginfo.build,
     "Checkpoint Merger": merger.build,
 }
@@ -74,6 +77,7 @@ def build(app: HasSettings) -> gr.Blocks:
                 with gr.Tab(name, elem_id=f"tab-{name.lower().replace(' ', '')}"):
                     build_tab()
         cards.build()
+        queue.build()
     return page
 
 

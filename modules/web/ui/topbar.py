@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
+from modules.web.ui import people
+from modules.web.ui import queue
 from modules.web.ui.form import KNOBS, button, field
 
 
@@ -18,8 +20,10 @@ def _markup() -> str:
         f"{field(KNOBS['checkpoint'], extra=button('refresh', 'Look for new files', 'refresh'))}"
         f"{field(KNOBS['vae'])}"
         f"{field(KNOBS['clip_skip'], slider=False)}"
+        f"{queue.opener()}"
         '<p class="engine" data-engine role="status" aria-live="polite"><i class="lamp"></i>'
         "<span data-engine-text>Connecting</span></p>"
+        f"{people.place()}"
         f"{button('theme', 'Light or dark', 'theme')}"
         "</header>"
     )
