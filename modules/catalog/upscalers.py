@@ -47,6 +47,10 @@ class UpscalerEntry:
         return self.name
 
 
+ADDED: Registry[UpscalerEntry] = Registry("upscaler", ())
+"""Those that extensions add; they need no model file."""
+
+
 class UpscalerCatalog:
     """Model files below `models`, in `FOLDERS`; nothing is opened. Safe for threads."""
 
@@ -70,6 +74,7 @@ class UpscalerCatalog:
     def refresh(self) -> list[UpscalerEntry]:
         """List the folders anew."""
         entries = {name: UpscalerEntry(name, scale=1 if name == "None" else 4) for name in BUILT_IN}
+        entries |= {entry.name: entry for entry in ADDED}
         for folder in FOLDERS:
             for path in _files(self._models / folder):
                 name = path.stem if path.stem not in entries else path.name

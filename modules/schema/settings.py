@@ -67,6 +67,9 @@ class Settings(Frozen):
     retry_lost_jobs: bool = knob(False, "Run lost jobs again",
                                  "When the engine process dies in the middle of a job, run the job once more instead "
                                  "of reporting it failed.", section="engine")  # fmt: skip
+    extension_seconds: float = knob(60.0, "Seconds for an extension", "An extension whose stages take longer than "
+                                    "this in one job is switched off for the rest of the job.", ge=0.1, le=86400,
+                                    step=1, unit="s", section="engine")  # fmt: skip
     resume_training: bool = knob(True, "Go on with trainings",
                                  "A training that was running when the program ended goes on at the next start; "
                                  "otherwise it waits for Resume.", section="engine")  # fmt: skip

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Self
 
 from modules.schema.engine import ModelRef
-from modules.schema.errors import NotFound, SetupError, UserError
+from modules.schema.errors import SetupError, UserError
 from modules.schema.events import EngineStatus, Event, Finished, Preview, Progress
 from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
 from modules.service.devices import engine_commands, local_engines
 from modules.service.dispatcher import Dispatcher
-from modules.service.engines import EngineView
+from modules.service.engines import Engines
 from modules.service.estimates import Estimates, QueueItem
 from modules.service.facts import CatalogFacts
 from modules.service.gallery.gallery import Gallery
@@ -32,6 +32,7 @@ from modules.service.line import Line
 from modules.service.merging import MergeFinder
 from modules.service.outputs import Outputs
 from modules.service.people import People
+from modules.service.picture_access import PictureAccess
 from modules.service.pictures import Pictures
 from modules.service.planner import Planner, door_notices
 from modules.service.recovery import recover
@@ -51,7 +52,7 @@ _MOST_TEMPORARY = 200
 _PRUNE_SECONDS = 60.0
 
 
-class App(Library):
+class App(Library, PictureAccess):
     """Catalogs, queue, engine and outputs of one data folder.
 
     `notices`: sentences about the start that the user should read. `commands`: the engines' command lines.
@@ -75,7 +76,7 @@ class App(Library):
         self.refresh()
         self._jobs = Jobs(places.state)
         self.people = People(places)
-        self._streams = Streams(self._jobs)
+        self._streams = Streams(self._jobs, self.extensions.listeners.hear)
         self._estimates = Estimates(self._jobs)
         self._temporary = places.state / f"temporary-{self._jobs.slot}"
         self._outputs = Outputs(places, settings)
@@ -110,7 +111,16 @@ class App(Library):
             encode=self.named.encode,
         )
         self.words = Words(shelves, self.checkpoints, self.named.encode, lambda: self._selected)
-        self._planner = Planner(self._resolve, merges.find, self.upscalers, self.inputs, self._door, self.captions)
+        self._planner = Planner(
+            self._resolve,
+            merges.find,
+            self.upscalers,
+            self.inputs,
+            self._door,
+            self.captions,
+            self.extensions.prompted,
+        )
+        self.extensions.listeners.wire(self._jobs.get, self._pictures.path)
         self._dispatcher = self._make_dispatcher(commands, program, trains=trains)
         self.line = Line(
             self._jobs,
@@ -160,6 +170,7 @@ class App(Library):
         self._streams.close()
         self.gallery.close()
         self._jobs.close()
+        self.extensions.close()
 
     # Ordering
 
@@ -187,6 +198,7 @@ class App(Library):
         caller calls the job; found by `job()` as well. `key` is kept with the job (see `submit_once`).
         """
         self.limits.check(request, owner)
+        request, said = self.extensions.at_the_door(request)
         resolved, model = self._planner.at_the_door(request)
         wanted = self.settings.samples_save if save is None else save
         try:
@@ -196,7 +208,7 @@ class App(Library):
         except DatabaseError as error:
             raise UserError(f"The job could not be put into the queue ({error}); is the disk full?") from error
         self._marks.queued(job)
-        for notice in door_notices(request, resolved, self.named, self._door):
+        for notice in (*said, *door_notices(request, resolved, self.named, self._door)):
             self._streams.of(job.id).publish(notice)
         self._dispatcher.submitted()
         return job
@@ -268,46 +280,19 @@ class App(Library):
         """The state of the engine; of several, what all of them do in a sentence."""
         return self._dispatcher.status
 
-    def engines(self) -> list[EngineView]:
-        """Each engine by itself."""
-        return self._dispatcher.engines.views
+    @property
+    def engines(self) -> Engines:
+        """Each engine by itself: `views`, `pids`."""
+        return self._dispatcher.engines
 
     @property
     def engine_pid(self) -> int | None:
         """Process id of the engine, if one runs; of the first of several."""
-        return next(iter(self._dispatcher.engines.pids), None)
+        return next(iter(self.engines.pids), None)
 
     def restart_engine(self) -> None:
         """End an engine that hangs (all of several); its job fails, a new engine starts."""
-        self._dispatcher.engines.kill()
-
-    # Pictures
-
-    def image_path(self, name: str, owner: str | None = None) -> Path:
-        """The file of a picture by its address (`ImageSaved.name`); raises NotFound.
-
-        With `owner` only that owner's pictures are found; without, any file below the outputs folder.
-        """
-        whose = self._pictures.owner(name)
-        if whose is not None and owner in (None, whose):
-            return self._pictures.path(name)
-        if owner is None:
-            return self._outputs.path(name)
-        raise NotFound(f"There is no picture {name!r}.")
-
-    def image_data(self, name: str, owner: str) -> bytes:
-        """A picture's PNG file by its address, also when it could not be written; raises NotFound."""
-        if self._pictures.owner(name) != owner:
-            raise NotFound(f"There is no picture {name!r}.")
-        return self._pictures.data(name)
-
-    def image_bytes(self, job_id: str, index: int, owner: str) -> bytes:
-        """The PNG file of picture `index` of a job; raises NotFound."""
-        job = self._jobs.find(job_id, owner)
-        for image in job.images:
-            if image.index == index:
-                return self._pictures.data(image.name)
-        raise NotFound(f"The job has no picture {index} (yet).")
+        self.engines.kill()
 
     # Models and words
 
@@ -345,6 +330,7 @@ class App(Library):
 
     def _make_dispatcher(self, commands: Mapping[str, list[str]], program: Path, *, trains: bool) -> Dispatcher:
         settings = self.settings
+        log_file = self.folders.state / self._jobs.slot.replace("jobs", "engine")
         return Dispatcher(
             self._jobs,
             self._streams,
@@ -353,7 +339,7 @@ class App(Library):
             planner=self._planner,
             inputs=self.inputs.folder,
             merged=self._refresh_checkpoints,
-            makers=local_engines(commands, program, self.folders.state / self._jobs.slot.replace("jobs", "engine")),
+            makers=self.extensions.heard(local_engines(self.extensions.on_engines(commands), program, log_file)),
             holds=settings.checkpoints_in_ram,
             preload=self._selected_model,
             previews_per_second=settings.previews_per_second if settings.previews else 0.0,
@@ -367,7 +353,7 @@ class App(Library):
         plain = self.settings.replace(save_to_dirs=False, samples_filename_pattern="[seed]")
         temporary = Outputs(self.folders.replace(outputs=self._temporary), plain)
         facts = CatalogFacts(self.checkpoints, self.vaes, self.named.facts)
-        told = self._drawn.add, self.gallery.saved
+        told = self._drawn.add, self.gallery.saved, self.extensions.finished
         return Pictures(self._jobs, self._outputs, temporary, self._temporary, facts, *told)
 
     def _recover(self) -> None:

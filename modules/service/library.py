@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from modules.catalog.checkpoints import CheckpointCatalog
 from modules.catalog.embeddings import EmbeddingCatalog
 from modules.catalog.networks import NetworkCatalog
@@ -13,8 +15,11 @@ from modules.prompts.prompt import count_prompt
 from modules.schema.settings import Folders, Settings
 from modules.service.captioning import CaptionDoor
 from modules.service.datasets import Datasets
+from modules.service.extensions import Extensions
 from modules.service.inputs import InputPictures
 from modules.service.named import Named
+
+PROGRAM = Path(__file__).resolve().parents[2]
 
 
 class Library:
@@ -32,6 +37,7 @@ class Library:
             places.state,
         ):
             folder.mkdir(parents=True, exist_ok=True)
+        self.extensions = Extensions(PROGRAM, places.data, places.state, settings.extension_seconds)
         self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
         self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
         self.upscalers = UpscalerCatalog(places.models)

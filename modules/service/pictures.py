@@ -75,7 +75,7 @@ class Pictures:
     """Saves pictures in the order in which they were drawn, one after another, so that file numbers follow it.
 
     `outputs` writes to the user's folder, `temporary` below `temporary_folder` (for jobs that are not to be saved).
-    `count` is told whose picture it was, `index` also which file.
+    `count` is told whose picture it was, `index` also which file. `finish` may change a drawn picture.
     """
 
     def __init__(
@@ -87,7 +87,9 @@ class Pictures:
         model_facts: ModelFacts,
         count: Callable[[str], None],
         index: Callable[[Path, str], None],
+        finish: Callable[[GenerationRequest, ImageDone], ImageDone] = lambda request, done: done,
     ) -> None:
+        self._finish = finish
         self._jobs = jobs
         self._outputs = outputs
         self._temporary = temporary
@@ -199,6 +201,7 @@ class Pictures:
 
     def _save_drawn(self, job: Job, done: ImageDone) -> list[Event]:
         request = GenerationRequest.model_validate(done.request)
+        done = self._finish(request, done)
         facts = {**done.facts, **self._model_facts(job)}
         if not job.save:
             return self._keep(job, done, request, facts)

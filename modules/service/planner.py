@@ -43,7 +43,9 @@ class Planner:
         inputs: InputPictures,
         training: TrainingDoor,
         captions: CaptionDoor,
+        prompted: Callable[[GenerationRequest], GenerationRequest] = lambda request: request,
     ) -> None:
+        self._prompted = prompted
         self._resolve = resolve
         self._find_merge = find_merge
         self._upscalers = upscalers
@@ -72,6 +74,9 @@ class Planner:
     def _part(self, request: GenerationRequest | ExtrasRequest | MergeRequest | CaptionRequest) -> Part:
         if isinstance(request, GenerationRequest):
             resolved, model = self._resolve(request)
+            prompted = self._prompted(resolved)
+            if prompted != resolved:
+                resolved, model = self._resolve(prompted)
             return Part(resolved, model, self._files(resolved))
         if isinstance(request, ExtrasRequest):
             return self._extras(request)

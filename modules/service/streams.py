@@ -29,7 +29,14 @@ Numbered = tuple[int, Event]
 class Stream:
     """The events of one job, numbered upwards with gaps; `last`: a number not below any that was given before."""
 
-    def __init__(self, stored: list[Numbered], keep: Callable[[int, Event], None], last: int = 0) -> None:
+    def __init__(
+        self,
+        stored: list[Numbered],
+        keep: Callable[[int, Event], None],
+        last: int = 0,
+        told: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        self._told = told
         self._kept = list(stored)
         self._newest: dict[type[Event], Numbered] = {}
         self._last = max(last, stored[-1][0] if stored else 0)
@@ -59,6 +66,7 @@ class Stream:
                 self._ended = True
                 self._newest.pop(Preview, None)
             self._wake()
+        self._told(event)
 
     def close(self) -> None:
         """Nobody needs to wait any more."""
@@ -108,10 +116,11 @@ class Stream:
 
 
 class Streams:
-    """The streams of all jobs: those in use in memory, others read back from the database."""
+    """The streams of all jobs: those in use in memory, others read back from the database. `told` hears all."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, told: Callable[[str, Event], None] = lambda job_id, event: None) -> None:
         self._jobs = jobs
+        self._told = told
         self._lock = threading.Lock()
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._closed = False
@@ -124,6 +133,7 @@ class Streams:
                     self._jobs.events(job_id),
                     lambda number, event: self._keep(job_id, number, event),
                     int((time.time() - self._jobs.get(job_id).created) * _NUMBERS_A_SECOND),
+                    lambda event: self._told(job_id, event),
                 )
                 self._drop_ended()
             self._streams.move_to_end(job_id)

@@ -1,4 +1,5 @@
-"""Several pictures of one size drawn over in one job, as A1111's API takes them: a list of `init_images`."""
+"""Several pictures in one job that differ in more than their seeds: in the picture each begins with, as A1111's API
+takes a list of `init_images`, or in their prompts, as extensions make them."""
 
 from __future__ import annotations
 
@@ -10,12 +11,60 @@ from modules.service.inputs import InputPictures
 from modules.service.plans import Results, Sheet
 
 NAME = "Several pictures"
+PROMPTS = "Several prompts"
 
 
 class SeveralOptions(Frozen):
     """The pictures to begin with, one after another; every batch takes all of them."""
 
     pictures: tuple[PictureHash, ...] = ()
+
+
+class PromptsOptions(Frozen):
+    """The prompts of each picture of a job, and what is written of them into its text."""
+
+    prompts: tuple[str, ...] = ()
+    negative_prompts: tuple[str, ...] = ()
+    texts: tuple[dict[str, str], ...] = ()
+
+
+class SeveralPrompts:
+    """A cell is a picture of the base request with prompts of its own, as extensions have made them."""
+
+    in_order = False
+    saves_cells = True
+
+    def __init__(self, base: GenerationRequest, options: PromptsOptions) -> None:
+        lists = (options.prompts, options.negative_prompts, options.texts)
+        if any(len(one) != base.image_count for one in lists):
+            raise BadRequest("As many prompts are needed as pictures are drawn.", "prompts")
+        self._base, self._options = base, options
+
+    @property
+    def cells(self) -> int:
+        return self._base.image_count
+
+    def size(self, index: int) -> int:
+        """Always one picture."""
+        del index
+        return 1
+
+    def cell(self, index: int, results: Results | None = None) -> GenerationRequest:
+        """Picture `index` of the job."""
+        del results
+        options, extensions = self._options, dict(self._base.extensions)
+        settled = next((name for name, given in extensions.items() if given.get("settled")), None)
+        if settled is not None:
+            given = extensions[settled]
+            extensions[settled] = {**given, "texts": {**given.get("texts", {}), **options.texts[index]}}
+        return self._base.for_image(index).replace(
+            prompt=options.prompts[index], negative_prompt=options.negative_prompts[index], extensions=extensions
+        )
+
+    def sheets(self, results: Results) -> list[Sheet]:
+        """None."""
+        del results
+        return []
 
 
 class SeveralPictures:

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
-from modules.schema.errors import BadRequest, UnknownName
+from modules.extensions.hooks import hook
+from modules.extensions.values import Script
+from modules.schema.errors import BadRequest
 from modules.schema.frozen import Frozen
 from modules.schema.knob import knobs
-from modules.schema.request import GenerationRequest
+from modules.schema.registry import Registry
 from modules.schema.scripts import ScriptRequest
 from modules.service.inputs import InputPictures
 from modules.service.plans import Program
 from modules.service.scripts import loopback, matrix, outpainting, poor_man, prompts_file, sd_upscale, several, xyz
+from modules.service.scripts.drawn import Drawn
 
 
-@dataclass(frozen=True)
-class Script:
-    """`prepare` leaves nothing to chance in the options; `tabs` says where it is offered.
+class _Own:
+    """The scripts of the program itself, through the hook that extensions have."""
 
-    `pieces`: its cells are parts of the pictures that it makes, and of no use alone.
-    `keeps_random`: whether, with these options, a seed of -1 stays for each cell to draw its own.
-    """
-
-    name: str
-    options: type[Frozen]
-    make: Callable[[GenerationRequest, Any, InputPictures], Program]
-    tabs: tuple[str, ...] = ("txt2img", "img2img")
-    prepare: Callable[[Any], Any] = lambda options: options
-    pieces: bool = False
-    keeps_random: Callable[[Any], bool] = lambda options: False
+    @hook
+    def register_scripts(self, register: Callable[[Script], None]) -> None:
+        for script in _OWN:
+            register(script)
 
 
-SCRIPTS: tuple[Script, ...] = (
+_OWN: tuple[Script, ...] = (
     Script(loopback.NAME, loopback.LoopbackOptions, loopback.Loopback, tabs=("img2img",)),
     Script(outpainting.NAME, outpainting.OutpaintingOptions, outpainting.Outpainting, tabs=("img2img",), pieces=True),
     Script(poor_man.NAME, poor_man.PoorManOptions, poor_man.PoorMan, tabs=("img2img",), pieces=True),
@@ -49,6 +42,12 @@ SCRIPTS: tuple[Script, ...] = (
     ),
     Script(several.NAME, several.SeveralOptions, several.SeveralPictures, tabs=()),
     Script(
+        several.PROMPTS,
+        several.PromptsOptions,
+        lambda base, options, _: several.SeveralPrompts(base, options),
+        tabs=(),
+    ),
+    Script(
         xyz.NAME,
         xyz.XyzOptions,
         lambda base, options, _: xyz.XyzPlot(base, options),
@@ -58,12 +57,13 @@ SCRIPTS: tuple[Script, ...] = (
 )
 
 
+SCRIPTS: Registry[Script] = Registry("script", ())
+_Own().register_scripts(SCRIPTS.add)
+
+
 def find_script(name: str) -> Script:
     """By name in any case; raises UnknownName."""
-    for script in SCRIPTS:
-        if script.name.casefold() == name.strip().casefold():
-            return script
-    raise UnknownName("script", name, [script.name for script in SCRIPTS], "script")
+    return SCRIPTS.get(name, "script")
 
 
 def prepared(order: ScriptRequest) -> tuple[ScriptRequest, bool]:
@@ -77,7 +77,12 @@ def prepared(order: ScriptRequest) -> tuple[ScriptRequest, bool]:
 def make_program(order: ScriptRequest, inputs: InputPictures) -> Program:
     """The script's cells over its base; raises UnknownName or BadRequest."""
     script = find_script(order.script)
-    return script.make(order.base, _options(script, order), inputs)
+    options = _options(script, order)
+    if script.function is not None:
+        return Drawn(script, order.base, options)
+    if script.make is None:
+        raise BadRequest(f"The script {script.name} does nothing: its extension gave no function for it.", "script")
+    return script.make(order.base, options, inputs)
 
 
 def _options(script: Script, order: ScriptRequest) -> Frozen:

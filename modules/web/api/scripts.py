@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from modules.extensions.values import Script
 from modules.schema import infotext
 from modules.schema.errors import BadRequest, UnknownName
 from modules.schema.events import ImageSaved
@@ -21,7 +22,7 @@ from modules.service.app import App
 from modules.service.jobs import Job
 from modules.service.scripts import loopback, matrix, outpainting, poor_man, prompts_file, sd_upscale, xyz
 from modules.service.scripts.axes import axes_of
-from modules.service.scripts.table import SCRIPTS, Script, find_script
+from modules.service.scripts.table import SCRIPTS, find_script
 from modules.web.api.info import describe
 from modules.web.api.models import Images
 from modules.web.errors import HttpProblem
@@ -29,7 +30,7 @@ from modules.web.errors import HttpProblem
 router = APIRouter(prefix="/sdapi/v1")
 
 _AXIS = ("_type", "_values", "_dropdown")
-POSITIONS: dict[str, tuple[str, ...]] = {
+_POSITIONS: dict[str, tuple[str, ...]] = {
     loopback.NAME: ("loops", "final_denoising_strength", "curve", "interrogation"),
     outpainting.NAME: ("info", "pixels", "mask_blur", "directions", "falloff", "colours"),
     poor_man.NAME: ("pixels", "mask_blur", "masked_content", "directions"),
@@ -43,6 +44,12 @@ POSITIONS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Our option at each place of A1111's arguments; `info`, `_dropdown` and `csv_mode` are its page's own."""
+
+
+def _positions(script: Script) -> tuple[str, ...]:
+    """Of an extension's script: its options in order."""
+    return _POSITIONS.get(script.name) or tuple(knobs(script.options))
+
 
 _DIRECTIONS = ("left", "right", "up", "down")
 
@@ -60,7 +67,7 @@ def scripted(request: GenerationRequest, name: str, arguments: Sequence[Any], ta
 
 def _options(script: Script, arguments: Sequence[Any], tab: str) -> dict[str, Any]:
     """Options by name; what is missing at the end takes its default, what is too much is refused."""
-    names = POSITIONS[script.name]
+    names = _positions(script)
     if len(arguments) > len(names):
         raise BadRequest(f"{script.name} takes {len(names)} script_args, not {len(arguments)}.", "script_args")
     given = {name: value for name, value in zip(names, arguments, strict=False) if value is not None}
@@ -166,7 +173,7 @@ def script_info() -> list[dict[str, Any]]:
             "name": script.name.lower(),
             "is_alwayson": False,
             "is_img2img": tab == "img2img",
-            "args": [_argument(name, script) for name in POSITIONS[script.name]],
+            "args": [_argument(name, script) for name in _positions(script)],
         }
         for tab in ("txt2img", "img2img")
         for script in SCRIPTS

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from html import escape
 
+from modules.extensions.values import Script
 from modules.schema.knob import Knob, knobs
 from modules.service.scripts import xyz
 from modules.service.scripts.axes import all_axes, axes_of
-from modules.service.scripts.table import SCRIPTS, Script
+from modules.service.scripts.table import SCRIPTS
 from modules.web.ui.form import button, field, fields
 
 _AXES = ("x", "y", "z")
