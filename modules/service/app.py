@@ -19,6 +19,7 @@ from modules.schema.events import EngineStatus, Event, Finished, Preview, Progre
 from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
+from modules.service.cluster import cluster_engines
 from modules.service.devices import engine_commands, local_engines
 from modules.service.dispatcher import Dispatcher
 from modules.service.engines import Engines
@@ -331,6 +332,7 @@ class App(Library, PictureAccess):
     def _make_dispatcher(self, commands: Mapping[str, list[str]], program: Path, *, trains: bool) -> Dispatcher:
         settings = self.settings
         log_file = self.folders.state / self._jobs.slot.replace("jobs", "engine")
+        local = local_engines(self.extensions.on_engines(commands), program, log_file)
         return Dispatcher(
             self._jobs,
             self._streams,
@@ -339,7 +341,7 @@ class App(Library, PictureAccess):
             planner=self._planner,
             inputs=self.inputs.folder,
             merged=self._refresh_checkpoints,
-            makers=self.extensions.heard(local_engines(self.extensions.on_engines(commands), program, log_file)),
+            makers=self.extensions.heard({**local, **cluster_engines(settings, self.folders.state)}),
             holds=settings.checkpoints_in_ram,
             preload=self._selected_model,
             previews_per_second=settings.previews_per_second if settings.previews else 0.0,

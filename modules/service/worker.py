@@ -35,15 +35,21 @@ OnEvent = Callable[[str | None, Event], None]
 
 @dataclass(frozen=True)
 class Death:
-    """The process ended unasked: exit `code` (negative: a signal), its last line, and whether it stays down."""
+    """The process ended unasked: exit `code` (negative: a signal), its last line, and whether it stays down.
+
+    `reason` says why where there is no code.
+    """
 
     code: int
     last_words: str
     gave_up: bool
+    reason: str = ""
 
     @property
     def cause(self) -> str:
         """How it ended, as part of a sentence."""
+        if self.reason:
+            return self.reason
         if self.code < 0:
             return f"killed by signal {-self.code}"
         return f"exit code {self.code}"

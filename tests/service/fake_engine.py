@@ -1,7 +1,8 @@
 """Stands in for the engine process: speaks its protocol, starts in no time. A prompt says what its job does.
 
-slow: 0.05 s a step. die: the process ends at step 2. oom, bug: fails. chatty: prints much to stderr. `--crash` never
-gets ready; `--once FILE` crashes only while FILE does not exist. Trainings: see fake_training.
+slow: 0.05 s a step. seeded: its pictures show their seeds. die: the process ends at step 2. oom, bug: fails. chatty:
+prints much to stderr. `--crash` never gets ready; `--once FILE` crashes only while FILE does not exist, and
+`--alone FILE` where it does. Trainings: see fake_training.
 """
 
 from __future__ import annotations
@@ -118,8 +119,9 @@ class FakeEngine:
                 self.signals.clear()
                 break
         width, height = request["width"], request["height"]
-        single = {**request, "seed": request["seed"] + index, "batch_count": 1, "batch_size": 1}
-        pixels = bytes([index % 256]) * (width * height * 3)
+        seeds = {"seed": request["seed"] + index, "subseed": request["subseed"] + index}
+        single = {**request, **seeds, "batch_count": 1, "batch_size": 1}
+        pixels = bytes([(single["seed"] if "seeded" in request["prompt"] else index) % 256]) * (width * height * 3)
         emit(job_id, ImageDone(index, width, height, single, {"Eta": 1}, told is not None, pixels))
         return told
 
@@ -132,6 +134,11 @@ def main() -> None:
     if arguments[:1] == ["--once"] and not Path(arguments[1]).exists():
         Path(arguments[1]).touch()
         sys.exit(4)
+    if arguments[:1] == ["--alone"]:
+        try:
+            Path(arguments[1]).touch(exist_ok=False)
+        except FileExistsError:
+            sys.exit(5)
     engine = FakeEngine()
     threading.Thread(target=engine.read, daemon=True).start()
     engine.serve()
