@@ -129,7 +129,7 @@ def test_warnings_before_the_first_step(client: TestClient, app: App) -> None:
     assert (quiet["pictures"], quiet["steps_per_epoch"]) == (3, 3)
     _ended(client, client.post("/api/v1/training", json=_order(app, "timed word")).json()["run"])
     timed = client.post("/api/v1/training/check", json=_order(app, "aharon_kahana", steps=100)).json()
-    assert timed["seconds"] == pytest.approx(25)
+    assert timed["seconds_per_step"] == pytest.approx(0.25)
     assert all("pictures" in warning for warning in quiet["warnings"])  # the data set's own, which are few
     loud = client.post(
         "/api/v1/training/check",

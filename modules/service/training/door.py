@@ -46,13 +46,13 @@ class Doctor(Protocol):
 
 @dataclass(frozen=True)
 class Check:
-    """What is worth knowing before the first step. `seconds`: how long all steps will take, where a run like this one
-    has been timed on this machine."""
+    """What is worth knowing before the first step. `seconds_per_step`: where a run like this one has been timed on
+    this machine."""
 
     warnings: list[str]
     pictures: int
     steps_per_epoch: int
-    seconds: float | None
+    seconds_per_step: float | None
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,7 @@ class TrainingDoor:
         each = max(resolved.batch_size * resolved.gradient_step, 1)
         count = len(pictures.pictures)
         warnings = [*self.warnings(resolved), *self._problems(resolved)]
-        pace = self._pace(resolved)
-        seconds = None if pace is None else pace * resolved.steps
-        return Check(warnings, count, math.ceil(count / each), seconds)
+        return Check(warnings, count, math.ceil(count / each), self._pace(resolved))
 
     def _pace(self, resolved: TrainingRequest) -> float | None:
         """Seconds a step of the newest run that was as much work."""
