@@ -70,9 +70,10 @@ class ImageSaved:
 class TrainStep:
     """Where a training stands: after `step` of `steps`; `run` names its folder.
 
-    `state` is "preparing", "training", "drawing" (a preview; the models are not free) or "evaluating". `loss` is the step's own, `smooth` its running mean; `norm`
-    the mean length of the vectors (0 for a LoRA). `evaluation`: the newest loss on the fixed pictures, `best` the
-    lowest and `best_step` its step. Times in seconds; `memory` in MB, on the device or, on a CPU, of the process.
+    `state` is "preparing", "training", "drawing" (a preview: the models are not free) or "evaluating". `loss` is the
+    step's own, `smooth` its running mean; `norm` the mean length of the vectors (0 for a LoRA). `evaluation`: the
+    newest loss on the fixed pictures, `best` the lowest and `best_step` its step. Times in seconds; `memory` in MB,
+    on the device or, on a CPU, of the process.
     """
 
     run: str
