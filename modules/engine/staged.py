@@ -35,6 +35,7 @@ class StagedGuidance(Guidance):
         self._facts = facts
         self._calls_in_all = total_calls
         self._cfg_scale = cfg_scale
+        self._memory: dict[str, Any] = {}
         self._call: Call | None = None
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
@@ -48,7 +49,9 @@ class StagedGuidance(Guidance):
         return self._finish(guided), negative
 
     def _begin(self, x: Tensor, sigma: float) -> Call:
-        return Call(self.calls, self._calls_in_all, float(sigma), x, self._cfg_scale, self._facts)
+        return Call(
+            self.calls, self._calls_in_all, float(sigma), x, self._cfg_scale, self._facts, memory=self._memory
+        )
 
     def _finish(self, guided: Tensor) -> Tensor:
         return self._stages.through("denoised", "denoised", guided, lambda new: _alike(new, guided), call=self._call)

@@ -14,7 +14,16 @@ from typing import Any
 
 import pluggy
 
-from modules.extensions.values import Call, Estimates, JobFacts, PassFacts, PictureFacts, Prompts, SavedPicture
+from modules.extensions.values import (
+    Call,
+    Estimates,
+    JobFacts,
+    PassFacts,
+    PictureFacts,
+    Places,
+    Prompts,
+    SavedPicture,
+)
 from modules.schema.events import TrainStep
 from modules.schema.extension_options import Options
 from modules.schema.request import GenerationRequest
@@ -145,6 +154,11 @@ def register_routes(register: Register) -> None:
 
 
 @_spec
+def started(places: Places) -> None:
+    """The program has started."""
+
+
+@_spec
 def job_started(job: JobFacts) -> None:
     """The engine has begun to work on a job."""
 
@@ -178,7 +192,7 @@ GROUPS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Stages before a job is queued": (request, prompt),
     "Stages of the drawing": (model, conditioning, sigmas, start_latent, model_output, denoised, image),
     "The page and the server": (register_tabs, register_routes),
-    "Events": (job_started, job_ended, image_saved, training_step),
+    "Events": (started, job_started, job_ended, image_saved, training_step),
 }
 HOOKS: dict[str, Callable[..., Any]] = {one.__name__: one for group in GROUPS.values() for one in group}
 AT_THE_DOOR = ("request", "prompt")

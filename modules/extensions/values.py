@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,8 @@ class Estimates:
 class Call:
     """A call of the model: number `index` of `total`, at noise level `sigma`, with the noisy latent `x` [B,C,h,w].
 
-    `scale`: the CFG scale. `estimates`: what guidance mixes; None before it is known.
+    `scale`: the CFG scale. `estimates`: what guidance mixes; None before it is known. `memory` is kept from call to
+    call of a pass; an extension uses the key of its name.
     """
 
     index: int
@@ -74,6 +75,16 @@ class Call:
     scale: float
     facts: PassFacts
     estimates: Estimates | None = None
+    memory: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are: `data` is the user's folder (models, outputs, ...), `state` what the program keeps."""
+
+    data: Path
+    state: Path
+    models: Path
 
 
 @dataclass(frozen=True)

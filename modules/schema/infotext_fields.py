@@ -27,7 +27,19 @@ FIRST = (
 LAST = ("Version", "User")
 # Keys that inform only: a picture does not depend on them.
 _INFORMING = frozenset(
-    ("Model hash", "VAE hash", "Lora hashes", "TI hashes", "Hashes", "Init image hash", "Version", "User", "Size")
+    (
+        "Model hash",
+        "VAE hash",
+        "Lora hashes",
+        "TI hashes",
+        "Hashes",
+        "Init image hash",
+        "Version",
+        "User",
+        "Size",
+        "Template",
+        "Negative Template",
+    )
 )
 KNOWN_KEYS = frozenset(
     (*FIRST, *LAST, *PART_KEYS, *(k.infotext for k in KNOBS.values() if k.infotext), "Postprocess upscale by")

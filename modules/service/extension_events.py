@@ -11,7 +11,7 @@ from typing import Any
 from modules.extensions import hooks
 from modules.extensions.host import Host
 from modules.extensions.problems import short
-from modules.extensions.values import JobFacts, SavedPicture
+from modules.extensions.values import JobFacts, Places, SavedPicture
 from modules.schema.events import Event, Failed, Finished, ImageSaved, Progress, TrainStep
 from modules.schema.orders import kind_of
 
@@ -40,6 +40,14 @@ class Listeners:
     def wire(self, job: Callable[[str], Any], path: Callable[[str], Any]) -> None:
         """Say how jobs are found by their ids, and pictures' files by their addresses."""
         self._find, self._path = job, path
+
+    def started(self, places: Places) -> None:
+        """Tell that the program has started."""
+        for one in self._host.find("started"):
+            try:
+                one.call({"places": places})
+            except Exception as error:  # noqa: BLE001 - an extension's fault is told, and the others go on
+                self._host.problems.report(one.extension, f"It failed in started ({short(error)}).", error)
 
     def hear(self, job_id: str, event: Event) -> None:
         """Take note of an event; costs nothing where nobody listens. What comes too fast is passed over."""

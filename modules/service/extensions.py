@@ -23,7 +23,7 @@ from modules.extensions.host import Host
 from modules.extensions.names import Sink, registry_sink
 from modules.extensions.problems import Problem
 from modules.extensions.stages import SECONDS, JobStages
-from modules.extensions.values import PictureFacts, Prompts
+from modules.extensions.values import PictureFacts, Places, Prompts
 from modules.schema.captioning import CAPTIONERS, CaptionerFacts
 from modules.schema.errors import NotFound
 from modules.schema.events import Event, ExtensionProblem, ImageDone, Notice
@@ -63,7 +63,7 @@ class Extensions:
     """Loads those that are on. `data` holds the user's folder of them, `state` what is switched off, `program` those
     that come with the program. `seconds`: what one may take of a job."""
 
-    def __init__(self, program: Path, data: Path, state: Path, seconds: float = SECONDS) -> None:
+    def __init__(self, program: Path, data: Path, state: Path, models: Path, seconds: float = SECONDS) -> None:
         self._seconds = seconds
         self._state = state / _STATE
         self.tabs: list[tuple[str, str, Callable[[], None]]] = []
@@ -75,6 +75,7 @@ class Extensions:
             if one.name not in self._off:
                 self.host.load_one(one)
         self.listeners = Listeners(self.host)
+        self.listeners.started(Places(data, state, models))
 
     def close(self) -> None:
         """Take back every name that was added."""

@@ -37,7 +37,7 @@ class Library:
             places.state,
         ):
             folder.mkdir(parents=True, exist_ok=True)
-        self.extensions = Extensions(PROGRAM, places.data, places.state, settings.extension_seconds)
+        self.extensions = Extensions(PROGRAM, places.data, places.state, places.models, settings.extension_seconds)
         self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
         self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
         self.upscalers = UpscalerCatalog(places.models)
