@@ -23,6 +23,7 @@ Lines = Callable[[str], list[str]]
 
 MOST = 10_000
 _DEEPEST = 12
+_ESCAPED = tuple("{}|_")
 _COUNT = re.compile(r"\s*(\d+)?(-)?(\d+)?\s*\$\$")
 _WEIGHT = re.compile(r"\s*(\d+(?:\.\d+)?)::")
 _WILD = re.compile(r"__([\w./*-]+?)__")
@@ -111,10 +112,12 @@ def _closing(text: str) -> dict[int, int]:
     """Where each brace that opens closes; those that do not close, or lie too deep, are not in it."""
     found: dict[int, int] = {}
     opened: list[int] = []
-    skip = False
+    escaped = -1
     for at, character in enumerate(text):
-        if skip or character == "\\":
-            skip = not skip
+        if at == escaped:
+            continue
+        if character == "\\" and text[at + 1 : at + 2] in _ESCAPED:
+            escaped = at + 1
         elif character == "{":
             opened.append(at)
         elif character == "}" and opened:
@@ -147,7 +150,7 @@ class _Parser:
         return Sequence((*parts, Text(plain)) if plain else tuple(parts))
 
     def _character(self) -> str:
-        if self._text[self._at] == "\\" and self._text[self._at + 1 : self._at + 2] in tuple("{}|_"):
+        if self._text[self._at] == "\\" and self._text[self._at + 1 : self._at + 2] in _ESCAPED:
             self._at += 1
         self._at += 1
         return self._text[self._at - 1]

@@ -29,9 +29,7 @@ class Wildcards:
         """All lines of the files that answer to the name; raises BadRequest where there are none."""
         names = self.names()
         wanted = name.casefold()
-        found = [
-            one for one in names if fnmatch(one.casefold(), wanted) or one.casefold().rpartition("/")[2] == wanted
-        ]
+        found = [one for one in names if _answers(one.casefold(), wanted)]
         lines = [line for one in found for line in self._lines(one)]
         if lines:
             return lines

@@ -49,9 +49,8 @@ class StagedGuidance(Guidance):
         return self._finish(guided), negative
 
     def _begin(self, x: Tensor, sigma: float) -> Call:
-        return Call(
-            self.calls, self._calls_in_all, float(sigma), x, self._cfg_scale, self._facts, memory=self._memory
-        )
+        total, scale = self._calls_in_all, self._cfg_scale
+        return Call(self.calls, total, float(sigma), x, scale, self._facts, memory=self._memory)
 
     def _finish(self, guided: Tensor) -> Tensor:
         return self._stages.through("denoised", "denoised", guided, lambda new: _alike(new, guided), call=self._call)
