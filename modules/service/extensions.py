@@ -118,6 +118,21 @@ class Extensions:
         write_whole(self._state, json.dumps({**self._read(), "off": sorted(self._off)}, indent=1).encode())
         return self.view(name)
 
+    def remarks(self, name: str) -> list[str]:
+        """What else the owner should know of an extension."""
+        del name
+        return []
+
+    def settings(self, name: str) -> list[dict[str, Any]]:
+        """The settings that it has added: `name`, `label`, `kind`, `value`, `choices` each."""
+        del name
+        return []
+
+    def keep_settings(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Set some of them; gives all back."""
+        del values
+        return self.settings(name)
+
     def engine_arguments(self) -> list[str]:
         """What an engine process is told on its command line."""
         words = [word for one in self.active if one.kind == "own" for word in ("--extension", to_argument(one))]

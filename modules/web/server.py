@@ -31,6 +31,7 @@ from modules.web.api import (
     control,
     datasets,
     docs,
+    extensions,
     extras,
     gallery,
     generation,
@@ -50,6 +51,7 @@ from modules.web.api import (
     train,
     training,
 )
+from modules.web.api.extensions import add_extension_routes
 from modules.web.api.forms import Forms
 from modules.web.api.options import Options
 from modules.web.bodies import Bodies
@@ -86,6 +88,7 @@ def create_server(app: App, gate: Gate | None = None, place: Place | None = None
     server.add_middleware(Guard, access=server.state.access)
     errors.install(server)
     add_routes(server, a1111=app.settings.api)
+    add_extension_routes(server, app)
     server.mount("/", gate)
     return server
 
@@ -93,6 +96,7 @@ def create_server(app: App, gate: Gate | None = None, place: Place | None = None
 _OWN = (
     docs,
     access,
+    extensions,
     own_jobs,
     queue,
     own,
@@ -112,6 +116,7 @@ def add_routes(server: FastAPI, *, a1111: bool = True) -> None:
     """Our own API and, unless that is switched off, A1111's."""
     for part in _OWN:
         server.include_router(part.router)
+    server.include_router(extensions.files)
     if a1111:
         server.include_router(networks.listing)
         for part in _A1111:

@@ -104,10 +104,18 @@ function fraction(text) {
 function flat(values) {
   const pairs = Object.entries(values).flatMap(([name, value]) => {
     const isPart = value !== null && typeof value === "object" && !Array.isArray(value);
-    const inside = isPart ? Object.entries(value).map(([key, one]) => [`${name}.${key}`, one]) : [];
+    if (isPart && value.settled) return [[name, null]]; // an extension whose work is in the prompts already
+    const inside = isPart ? Object.entries(flat(value)).map(([key, one]) => [`${name}.${key}`, one]) : [];
     return [[name, value], ...inside];
   });
   return Object.fromEntries(pairs);
+}
+
+/** Put a value at its place, as in {hires: {scale: 2}}. */
+function put(values, path, value) {
+  let place = values;
+  for (const key of path.slice(0, -1)) place = place[key] ??= {};
+  place[path.at(-1)] = value;
 }
 
 /** The fields of a tab; those of `shared` (the models, in the top bar) belong to it as well. Names of a part's fields
@@ -207,6 +215,7 @@ export class Form {
   /** Set many fields; names that the form does not have are left out. `chosen`: somebody asked for these values. */
   fill(values, chosen = true) {
     const wanted = flat(values);
+    if ("extensions" in values) for (const name of this.#extensions()) wanted[name] ??= null; // all others are off
     const own = this.#own.filter((field) => field.name in wanted);
     for (const field of own) field.value = wanted[field.name];
     this.blame(null);
@@ -232,12 +241,20 @@ export class Form {
     const values = {};
     const fields = [...this.#fields.values()].filter((field) => !field.isLocal);
     for (const field of fields.filter((one) => !one.isPart)) {
-      const [part, name] = field.name.split(".");
-      if (name) (values[part] ??= {})[name] = field.value;
-      else values[field.name] = field.value;
+      put(values, field.name.split("."), field.value);
     }
-    for (const field of fields) if (field.isPart && !field.value) values[field.name] = null;
+    for (const field of fields.filter((one) => one.isPart)) {
+      const [part, extension] = field.name.split(".");
+      if (!extension) values[part] = field.value ? values[part] : null;
+      else if (field.value) (values[part] ??= {})[extension] ??= {};
+      else delete values[part]?.[extension];
+    }
     return values;
+  }
+
+  /** The switches of extensions, which are parts of the request by other names. */
+  #extensions() {
+    return this.#own.filter(({ isPart, name }) => isPart && name.startsWith("extensions.")).map(({ name }) => name);
   }
 
   /** Only what of this form's own fields is not at its default: what is remembered. */

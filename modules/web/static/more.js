@@ -3,7 +3,9 @@
 import { get, post } from "./api.js";
 import { action, openTab, panel } from "./dom.js";
 import { Cards } from "./cards.js";
+import { ExtensionsTab } from "./extensions.js";
 import { ExtrasTab } from "./extras.js";
+import { Gallery } from "./gallery.js";
 import { fillLists } from "./lists.js";
 import { MergerTab } from "./merger.js";
 import { names } from "./names.js";
@@ -17,11 +19,18 @@ export function wireMore(opened) {
     openTab("tab-extras");
     (await extras).source.use([blob]);
   });
+  panel("gallery").then(wireGallery);
+  panel("extensions").then((root) => new ExtensionsTab(root).load());
   panel("cards").then((root) => wireCards(new Cards(root)));
   names.load();
   loadUpscalers();
   // The button in the top bar looks for every kind of file.
   panel("topbar").then((bar) => action("refresh", bar).addEventListener("click", () => loadUpscalers(true)));
+}
+
+async function wireGallery(root) {
+  await new Gallery(root).load();
+  root.dataset.ready = "";
 }
 
 async function loadUpscalers(again = false) {

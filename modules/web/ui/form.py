@@ -137,7 +137,7 @@ def part_section(part: str, title: str, *, form: str, body: str | None = None) -
 
     The switch lies beside the title line, not in it: a control inside a control is lost on screen readers.
     """
-    name = f"{form}-{part}"
+    name = f"{form}-{part.replace('.', '-')}"
     inside = body or f'<div class="grid">{part_fields(part, form=form)}</div>'
     return (
         f'<div class="part-section" data-part-section="{part}">'
@@ -213,7 +213,7 @@ def _optional(knob: Knob) -> str:
 
 def _local(part: str) -> str:
     """Fields of the page's own state are kept, but are no part of a request."""
-    return "" if not part or part in _ASKED_FOR else " data-local"
+    return "" if not part or part in _ASKED_FOR or part.startswith("extensions.") else " data-local"
 
 
 def _unit(knob: Knob) -> str:

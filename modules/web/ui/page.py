@@ -18,7 +18,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from modules.schema.settings import Settings
-from modules.web.ui import cards, extras, gallery, img2img, merger, pnginfo, queue, topbar, train, txt2img
+from modules.web.ui import cards, extensions, extras, gallery, img2img, merger, pnginfo, queue, topbar, train, txt2img
+from modules.web.ui.extension_parts import PageExtensions, add_tabs, head
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 STATIC_ROUTE = "/static/webui"
@@ -32,11 +33,13 @@ STYLES = (
     "pnginfo",
     "cards",
     "extras",
+    "extensions",
     "gallery",
     "merger",
     "scripts",
     "train",
     "runs",
+    "queue",
     "access",
     "small",
 )
@@ -49,6 +52,7 @@ TABS: dict[str, Callable[[], None]] = {
     "Gallery": gallery.build,
     "PNG Info": pnginfo.build,
     "Checkpoint Merger": merger.build,
+    "Extensions": extensions.build,
 }
 
 
@@ -57,6 +61,8 @@ class HasSettings(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+    @property
+    def extensions(self) -> PageExtensions | None: ...
 
 
 class _Fresh(StaticFiles):
@@ -69,13 +75,14 @@ class _Fresh(StaticFiles):
 
 
 def build(app: HasSettings) -> gr.Blocks:
-    """The page; `app` gives its settings (colours)."""
+    """The page; `app` gives its settings (colours) and extensions."""
     with gr.Blocks(analytics_enabled=False, title="Stable Diffusion", fill_width=True) as page:
         topbar.build()
         with gr.Tabs(elem_id="tabs"):
             for name, build_tab in TABS.items():
                 with gr.Tab(name, elem_id=f"tab-{name.lower().replace(' ', '')}"):
                     build_tab()
+            add_tabs(app.extensions)
         cards.build()
         queue.build()
     return page
@@ -91,7 +98,7 @@ def mount(server: FastAPI, app: HasSettings) -> None:
         ssr_mode=False,
         footer_links=[],
         theme=_theme(),
-        head=_head(app.settings.theme),
+        head=_head(app.settings.theme) + head(app.extensions),
         show_error=False,
         run_history=False,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from modules.web.ui.extension_parts import option_sections
 from modules.web.ui.form import KNOBS, SECTIONS, button, field, fields, section
 from modules.web.ui.icons import svg
 from modules.web.ui.output import output_panel
@@ -63,4 +64,4 @@ def sometimes(form: str, parts: str = "") -> str:
         f'<button type="button" class="quiet" data-action="reset">{svg("reset")}'
         "<span>Reset everything but the prompts</span></button>"
     )
-    return f'<div class="sections">{parts}{sections}{scripts(form)}</div>{reset}'
+    return f'<div class="sections">{parts}{sections}{option_sections(form)}{scripts(form)}</div>{reset}'

@@ -17,7 +17,7 @@ from modules.schema.settings import Settings
 from modules.web.ui import page
 from modules.web.ui.form import KNOBS, PART_KNOBS, field
 
-APP = SimpleNamespace(settings=Settings())
+APP = SimpleNamespace(settings=Settings(), extensions=None)
 
 
 def _markup() -> str:
