@@ -1,4 +1,4 @@
-"""An uncle's style in numbers: training on his pictures, drawing with his word, and how near two sets of pictures are.
+"""An uncle's style in numbers: training on his pictures, drawing with his word, how near sets of pictures are.
 
 Nearness is the energy distance (Szekely and Rizzo, "Energy statistics", 2013) between what two sets of pictures show
 of their colours and textures: 0 for sets of the same kind, however many pictures are in each.
