@@ -33,12 +33,13 @@ class Submit(Protocol):
 
 @dataclass(frozen=True)
 class OwnJob:
-    """An open job as its own person sees it: its place, the order itself, and how far it is while it runs."""
+    """An open job as its own person sees it: its place, the order itself, how far it is while it runs, and how many
+    pictures it has made."""
 
     item: QueueItem
     order: AnyOrder
     progress: Progress | None
-    picture: str
+    images: int
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,9 @@ class Line:
 
     def _own(self, item: QueueItem, order: AnyOrder) -> OwnJob:
         if item.state != "running":
-            return OwnJob(item, order, None, "")
-        images = self._jobs.get(item.job_id).images
-        return OwnJob(item, order, self._streams.of(item.job_id).progress(), images[-1].name if images else "")
+            return OwnJob(item, order, None, 0)
+        images = len(self._jobs.get(item.job_id).images)
+        return OwnJob(item, order, self._streams.of(item.job_id).progress(), images)
 
 
 def _with_new_seed(order: AnyOrder) -> AnyOrder:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
@@ -67,12 +69,8 @@ def test_own_jobs_have_content_others_are_somebodys(paused: Line, ann: TestClien
     assert "title" not in first
     assert (second["id"], second["title"], second["position"]) == (other, "his own", 2)
     told = queue(ann)["jobs"][0]
-    assert (told["title"], told["pictures"], told["kind"], told["picture"]) == (
-        "my secret boat",
-        3,
-        "generation",
-        None,
-    )
+    content = [told[name] for name in ("title", "pictures", "kind", "thumbnail")]
+    assert content == ["my secret boat", 3, "generation", None]
     assert (answer.json()["waiting"], answer.json()["left_out"]) == (2, 0)
     for verb in ("cancel", "interrupt", "move", "repeat"):
         assert bob.post(f"/api/v1/jobs/{own}/{verb}", json={"to": "front"}).status_code == 404
@@ -160,6 +158,27 @@ def test_who_does_not_own_the_machine_may_neither_pause_nor_cancel_others(
         assert as_user.post(f"/api/v1/queue/{path}").status_code == 403
     assert app.line.paused
     assert len(app.queue()) == 1
+
+
+def test_a_small_picture_of_a_job(ann: TestClient, bob: TestClient) -> None:
+    job = order(ann, width=512, height=256)
+    until(lambda: ann.get(f"/api/v1/jobs/{job}").json()["state"] == "done")
+    answer = ann.get(f"/api/v1/jobs/{job}/thumbnail")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(answer.content)).size == (128, 64)
+    assert bob.get(f"/api/v1/jobs/{job}/thumbnail").status_code == 404
+
+
+def test_a_job_without_a_picture_shows_the_one_it_begins_with(paused: Line, ann: TestClient) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), "#c02030").save(file, "PNG")
+    picture = ann.post("/api/v1/inputs", files={"file": ("a.png", file.getvalue())}).json()["picture"]
+    job, plain = order(ann, image={"picture": picture}), order(ann)
+    told = queue(ann)["jobs"]
+    assert [item["thumbnail"] for item in told] == [f"jobs/{job}/thumbnail?of=0", None]
+    red = Image.open(io.BytesIO(ann.get(f"/api/v1/{told[0]['thumbnail']}").content)).getpixel((32, 32))
+    assert red[0] > 180 > 60 > red[1]
+    assert ann.get(f"/api/v1/jobs/{plain}/thumbnail").status_code == 404
 
 
 def test_a1111_tells_the_fair_place(paused: Line, ann: TestClient, bob: TestClient) -> None:

@@ -90,10 +90,10 @@ def _with_names(values: dict[str, Any], app: App) -> dict[str, Any]:
 
 @router.get("/jobs")
 def recent(
-    app: TheApp, owner: Owner, limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = _LISTED
+    app: TheApp, owner: Owner, limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = _LISTED, open: bool = False
 ) -> dict[str, Any]:
-    """The caller's newest jobs, newest first."""
-    return {"jobs": [job_json(job) for job in app.recent(owner, limit)]}
+    """The caller's newest jobs, newest first; with `open` those that run or wait, in the order in which they run."""
+    return {"jobs": [job_json(job) for job in (app.open_jobs if open else app.recent)(owner, limit)]}
 
 
 @router.get("/jobs/{job_id}")

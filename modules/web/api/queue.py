@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+from PIL import Image
 from pydantic import BaseModel, Field
 
 from modules.schema.captioning import CaptionRequest
+from modules.schema.errors import NotFound
 from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
 from modules.schema.orders import AnyOrder, kind_of
@@ -27,6 +31,8 @@ _LISTED = 100
 _MOST_LISTED = 1000
 _MOST_OWN = 100
 _TITLE = 160
+_THUMBNAIL = 128
+_PICTURE_HEADERS = {"Cache-Control": "private, max-age=86400"}
 
 Number = Annotated[int, Path(ge=1, le=2**62)]
 
@@ -80,14 +86,13 @@ def _item(item: QueueItem, own: OwnJob | None, *, mine: bool, rules: bool) -> di
 
 
 def _content(own: OwnJob) -> dict[str, Any]:
-    """What only its own person sees: what it is, how far it is, and its newest picture's address."""
+    """What only its own person sees: what it is, how far it is, and where below /api/v1 there is a small picture."""
     return {
         "kind": kind_of(own.order),
         "title": title(own.order),
         "pictures": own.order.image_count,
         "progress": asdict(own.progress) if own.progress is not None else None,
-        "picture": own.picture or None,
-        "input": _input(own.order),
+        "thumbnail": f"jobs/{own.item.job_id}/thumbnail?of={own.images}" if own.images or _input(own.order) else None,
     }
 
 
@@ -114,6 +119,31 @@ def _input(order: AnyOrder) -> str | None:
         return order.pictures[0] if order.pictures else None
     drawing = order.base if isinstance(order, ScriptRequest) else order
     return drawing.image.picture if isinstance(drawing, GenerationRequest) and drawing.image is not None else None
+
+
+@router.get("/jobs/{job_id}/thumbnail")
+def thumbnail(job_id: str, app: TheApp, owner: Owner) -> Response:
+    """A small JPEG of a job's newest picture, else of the picture it begins with; 404 where there is neither. Cached
+    by the browser: how many pictures there are belongs into the address."""
+    job = app.job(job_id, owner)
+    begins_with = _input(job.request)
+    if job.images:
+        data = app.image_bytes(job.id, job.images[-1].index, owner)
+    elif begins_with is not None:
+        data = app.inputs.path(begins_with).read_bytes()
+    else:
+        raise NotFound("The job has no picture (yet).")
+    return Response(_small(data), media_type="image/jpeg", headers=_PICTURE_HEADERS)
+
+
+def _small(data: bytes) -> bytes:
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.draft("RGB", (_THUMBNAIL, _THUMBNAIL))
+        small = picture.convert("RGB")
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=82)
+    return file.getvalue()
 
 
 @router.post("/jobs/{job_id}/move")

@@ -1,7 +1,7 @@
 // The entry: waits for the tabs that Gradio draws, and gives each part its piece of the page.
 
 import { wirePeople } from "./access.js";
-import { one, openTab, panel } from "./dom.js";
+import { action, one, openTab, panel } from "./dom.js";
 import { Form } from "./fields.js";
 import { wireHires } from "./hires.js";
 import { Img2imgTab } from "./img2img.js";
@@ -9,7 +9,9 @@ import { wireKeys } from "./keys.js";
 import { remember } from "./memory.js";
 import { wireMore } from "./more.js";
 import { PngInfo } from "./pnginfo.js";
+import { Queue } from "./queue.js";
 import { receive, withoutParts } from "./send.js";
+import { baseOf } from "./scripts.js";
 import { DrawTab } from "./tab.js";
 import { ModelBar, watchEngine } from "./topbar.js";
 import { TrainTab } from "./train.js";
@@ -27,6 +29,7 @@ async function start() {
   wireReceivers(txt2img, img2img, pnginfo);
   openTraining(models, listed, txt2img);
   wireMore((name, build) => opened(name, models, listed, build));
+  panel("queue").then((root) => new Queue(root, action("queue", bar), (job) => showJob(job, { txt2img, img2img })));
   wireKeys(() => tabs.find((tab) => tab.isInSight)?.runner ?? null);
   watchEngine(bar, (state, restarted) => tabs.forEach(({ panel }) => idleWords(panel, state, restarted)));
 
@@ -59,6 +62,15 @@ function makeTxt2img(root, output, models) {
   const tab = new DrawTab("txt2img", root, output, models, { mine: ({ request }) => !request.kind && !request.image });
   wireHires(tab);
   return tab;
+}
+
+/** Bring a job into sight in the tab that it is of. */
+async function showJob(job, drawn) {
+  const request = baseOf(job.request);
+  const others = { extras: "extras", merge: "checkpointmerger", training: "train", caption: "train" };
+  const name = others[request.kind] ?? (request.image ? "img2img" : "txt2img");
+  openTab(`tab-${name}`); // Gradio draws it when it is opened
+  (await drawn[name])?.runner.show(job);
 }
 
 /** The Train tab draws no pictures of its own: it follows runs, and txt2img tries what they learned. */

@@ -4,6 +4,7 @@
 import { address, get, post, Refused } from "./api.js";
 import { action, duration, make, one, say } from "./dom.js";
 import { Forever } from "./forever.js";
+import { queueNews } from "./queue-news.js";
 
 const ENDED = new Set(["done", "failed", "interrupted", "cancelled"]);
 
@@ -21,7 +22,7 @@ export class Runner {
   #job = null; // {id, state} of the job that is followed
   #rest = []; // jobs that come after it
   #stream = null;
-  #queueTimer = 0;
+  #stopHearing = null; // of the queue
   #title = document.title;
   #forever;
   #late = false; // interrupted while the next job was on its way to the server
@@ -100,17 +101,37 @@ export class Runner {
     }
   }
 
-  /** After a reload: go on with the newest job of this person, or show what it made. */
+  /** After a reload, or on another device: go on with this person's jobs, or show what the newest one made. */
   async resume() {
-    const all = (await get("jobs").catch(() => ({ jobs: [] }))).jobs;
-    const jobs = all.filter(this.#mine);
+    const none = () => ({ jobs: [] });
+    const [open, all] = await Promise.all([get("jobs?open=true").catch(none), get("jobs").catch(none)]);
+    const jobs = all.jobs.filter(this.#mine);
     if (jobs[0]?.state === "failed") this.#complain(jobs[0].message);
-    const open = jobs.filter((job) => !ENDED.has(job.state));
-    if (open.length) return this.#followAll(open.reverse());
+    const own = open.jobs.filter(this.#mine);
+    if (own.length) return this.#followAll(own);
     const newest = jobs.find((job) => job.images.length);
-    if (!newest) return;
-    this.#output.begin(newest.id, newest.request);
-    newest.images.forEach((image) => this.#output.addImage(image));
+    if (newest) this.#showImages(newest);
+  }
+
+  /** Bring one of this person's jobs into sight: go on with an open one, or show what another one made. */
+  show(job) {
+    if (this.busy && this.#job.id === job.id) return;
+    this.#forever.set(false);
+    if (!ENDED.has(job.state)) return this.#followAll([job]);
+    this.#leave();
+    this.#job = null;
+    this.#rest = [];
+    document.title = this.#title;
+    this.#state("idle");
+    this.#words("");
+    this.#bar(0);
+    this.#complain(job.state === "failed" ? job.message : "");
+    if (job.images.length) this.#showImages(job);
+  }
+
+  #showImages(job) {
+    this.#output.begin(job.id, job.request);
+    job.images.forEach((image) => this.#output.addImage(image));
     this.#output.end();
   }
 
@@ -136,7 +157,7 @@ export class Runner {
   #leave() {
     this.#stream?.close();
     this.#stream = null;
-    clearTimeout(this.#queueTimer);
+    this.#stopHearing?.();
   }
 
   // The browser connects again by itself, and the server tells what was missed; when the server says that there is
@@ -201,16 +222,13 @@ export class Runner {
 
   // While it waits, the job's place and about how long.
   #watchQueue() {
-    const ask = async () => {
-      if (this.#job.state !== "waiting") return;
-      const { jobs, engine } = await get("queue").catch(() => ({ jobs: [], engine: null }));
-      if (this.#job.state !== "waiting") return;
-      const mine = jobs.find((item) => item.id === this.#job.id);
-      this.#words(waiting(mine, engine), mine?.seconds ? `about ${duration(mine.seconds)}` : "");
-      this.#queueTimer = setTimeout(ask, 1000);
+    const hear = (queue) => {
+      if (this.#job?.state !== "waiting") return this.#stopHearing?.();
+      const mine = queue?.jobs.find((item) => item.id === this.#job.id);
+      this.#words(waiting(mine, queue), mine?.seconds ? `about ${duration(mine.seconds)}` : "");
     };
     this.#words("Waiting");
-    this.#queueTimer = setTimeout(ask, 150);
+    this.#stopHearing = queueNews.listen(hear, true);
   }
 
   #state(state) {
@@ -257,8 +275,9 @@ export class Runner {
   }
 }
 
-function waiting(mine, engine) {
-  if (engine && ["starting", "loading"].includes(engine.state) && (mine?.position ?? 1) <= 1) {
+function waiting(mine, queue) {
+  if (queue?.paused) return "Queue paused by the owner; your job is kept and begins when it goes on";
+  if (queue && ["starting", "loading"].includes(queue.engine.state) && (mine?.position ?? 1) <= 1) {
     return "The engine is starting; your job runs as soon as it is ready";
   }
   return mine?.position > 1 ? `Waiting, place ${mine.position} in line` : "Waiting, next in line";

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from modules.web.ui import people
-from modules.web.ui import queue
+from modules.web.ui import people, queue
 from modules.web.ui.form import KNOBS, button, field
 
 

@@ -1,0 +1,56 @@
+// The queue as the server tells it, asked for once for all who want to know: often while somebody is eager, seldom
+// otherwise, never in a hidden tab.
+
+import { get } from "./api.js";
+
+const EAGER = 1000;
+const OWN = 3000; // a job of one's own is open, perhaps made on another device
+const IDLE = 8000;
+
+class QueueNews {
+  #listeners = new Map(); // -> whether it is eager
+  #timer = 0;
+  #asking = null;
+  latest = null;
+
+  /** `hear(queue)` is called with every answer (null: the server did not give one); gives back what stops that. */
+  listen(hear, eager = false) {
+    this.#listeners.set(hear, eager);
+    if (this.latest && eager) hear(this.latest);
+    if (eager || !this.latest) this.#later(0);
+    return () => this.#listeners.delete(hear);
+  }
+
+  /** Ask now: something was done to it. */
+  async refresh() {
+    if (this.#asking) await this.#asking;
+    await this.#ask();
+  }
+
+  #later(wait) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tick(), wait);
+  }
+
+  #tick() {
+    if (document.hidden) document.addEventListener("visibilitychange", () => this.#tick(), { once: true });
+    else this.#ask();
+  }
+
+  async #ask() {
+    if (this.#asking) return this.#asking;
+    this.#asking = get("queue?limit=40").catch(() => null);
+    this.latest = await this.#asking;
+    this.#asking = null;
+    for (const hear of [...this.#listeners.keys()]) hear(this.latest);
+    this.#later(this.#wait());
+    return this.latest;
+  }
+
+  #wait() {
+    if ([...this.#listeners.values()].some(Boolean)) return EAGER;
+    return this.latest?.jobs.some((job) => job.mine) ? OWN : IDLE;
+  }
+}
+
+export const queueNews = new QueueNews();
