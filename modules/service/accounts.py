@@ -69,6 +69,7 @@ class Accounts:
         self._file = PrivateFile(path)
         self._hasher = hasher or PasswordHasher()
         self._lent: dict[str, Account] = {}
+        self._known: tuple[Content, dict[str, Account]] = {}, {}
 
     @cached_property
     def _nobody(self) -> str:
@@ -86,7 +87,7 @@ class Accounts:
 
     def exist(self) -> bool:
         """Whether there is any: then everybody must log in."""
-        return bool(self._lent or self._file.read().get("users"))
+        return bool(self._lent or self._stored())
 
     def get(self, name: str) -> Account | None:
         """The account of that name; upper and lower case are the same."""
@@ -104,7 +105,7 @@ class Accounts:
         account = self.get(name[:100])
         stored = account.password if account else self._nobody
         try:
-            fits = self._hasher.verify(stored, _plain_password(password[: LONGEST_PASSWORD + 1]))
+            fits = self._hasher.verify(stored, _bytes(password[: LONGEST_PASSWORD + 1]))
         except (VerificationError, InvalidHashError):
             fits = False
         return account if fits else None
@@ -127,7 +128,7 @@ class Accounts:
             key = checked_name(name)
             if not password:
                 raise BadRequest(f"The account {name!r} has no password: give it as NAME:PASSWORD.")
-            hashed = self._hasher.hash(_plain_password(password))
+            hashed = self._hasher.hash(_bytes(password))
             self._lent[key] = Account(key, "owner", hashed, created=time.time(), lent=True)
 
     def find(self, name: str) -> Account:
@@ -214,7 +215,7 @@ class Accounts:
     # Inside
 
     def _hashed(self, name: str, password: str) -> str:
-        return self._hasher.hash(checked_password(password, name))
+        return self._hasher.hash(_bytes(checked_password(password, name)))
 
     def _change(self, how: Callable[[Content], None]) -> None:
         def changed(content: Content) -> Content:
@@ -225,12 +226,16 @@ class Accounts:
         self._file.change(changed)
 
     def _stored(self) -> dict[str, Account]:
-        users = self._checked(self._file.read())
-        return {name: _account(name, user) for name, user in users.items()}
+        content = self._file.read()
+        known, accounts = self._known
+        if content is not known:
+            accounts = {name: _account(name, user) for name, user in self._checked(content).items()}
+            self._known = content, accounts
+        return accounts
 
     def _checked(self, content: Content) -> dict[str, dict[str, Any]]:
         """The users of the file's content, of which every one is as it should be. Raises SetupError."""
-        users = content.get("users", {})
+        users = content.get("users") if content else {}
         if not isinstance(users, dict) or not all(_is_user(name, user) for name, user in users.items()):
             raise SetupError(
                 f"{self.path} is not as it was written by 'python webui.py user': mend it, or move it away and make "
@@ -276,6 +281,10 @@ def hash_token(token: str) -> str:
 def _plain_password(password: str) -> str:
     """Keyboards write accented letters in one piece or in two: here they are the same."""
     return unicodedata.normalize("NFKC", password)
+
+
+def _bytes(password: str) -> bytes:
+    return _plain_password(password).encode("utf-8", "surrogatepass")
 
 
 def _key(users: Content, name: str) -> str:
