@@ -1,7 +1,8 @@
 """`python -m tests`: sets up `.venv` with the test packages, and a browser, then runs pytest with the arguments.
 
 Without arguments everything runs, in as many processes as there are cores (four at most); each file stays in one, so
-that its fixtures are made once.
+that its fixtures are made once. `python -m tests quick` leaves out what needs a browser, a server or the model: the
+run for every day.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tests import chromium
 
 PROGRAM = Path(__file__).resolve().parent.parent
 EVERYTHING = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+QUICK = (*EVERYTHING, "-m", "not browser and not live and not engine")
 
 
 def main() -> None:
@@ -28,7 +30,14 @@ def main() -> None:
                 "or name it in the variable CHROMIUM."
             )
     os.chdir(PROGRAM)
-    bootstrap.hand_over(environment, ["-m", "pytest", *(sys.argv[1:] or EVERYTHING)])
+    bootstrap.hand_over(environment, ["-m", "pytest", *pytest_arguments(sys.argv[1:])])
+
+
+def pytest_arguments(given: list[str]) -> tuple[str, ...]:
+    """What pytest is told for what stands after `python -m tests`."""
+    if given == ["quick"]:
+        return QUICK
+    return tuple(given) or EVERYTHING
 
 
 if __name__ == "__main__":

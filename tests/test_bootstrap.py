@@ -21,6 +21,7 @@ import pytest
 
 from modules import bootstrap
 from modules.bootstrap import Environment, explain_pip, explain_venv
+from tests.__main__ import EVERYTHING, QUICK, pytest_arguments
 from tests.sources import ROOT
 
 CLI = """
@@ -360,3 +361,11 @@ def _wait_for(condition: object, seconds: float = 60) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [([], EVERYTHING), (["quick"], QUICK), (["-k", "quick"], ("-k", "quick")), (["tests/x.py"], ("tests/x.py",))],
+)
+def test_what_stands_after_the_test_command(given: list[str], told: tuple[str, ...]) -> None:
+    assert pytest_arguments(given) == told
