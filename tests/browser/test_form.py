@@ -128,7 +128,7 @@ def test_pasted_parameters_fill_the_form(open_page: OpenPage) -> None:
 
 def test_a_picture_without_text_says_so(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
-    page.keyboard.press("Alt+5")
+    page.keyboard.press("Alt+6")
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     picture, letter = tmp_path / "pixel.png", tmp_path / "letter.png"
     picture.write_bytes(base64.b64decode(pixel))

@@ -95,7 +95,6 @@ class GalleryDatabase:
         self._generation = 0
         self.renewed: Callable[[], None] = lambda: None
         self.marks: dict[tuple[int, str, str], tuple[str, int]] = {}
-        self.revision = 0
         self._writer = self._open_or_replace()
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -127,7 +126,6 @@ class GalleryDatabase:
                 self._writer.execute("ROLLBACK")
                 raise
             self._writer.execute("COMMIT")
-            self.revision += 1
             return result
 
     def _guarded(self, work: Callable[[], Any]) -> Any:

@@ -89,15 +89,10 @@ class Gallery:
         self._database.close()
 
     @property
-    def revision(self) -> int:
-        """Another number whenever something has changed."""
-        return self._database.revision
-
-    @property
     def reading(self) -> Progress | None:
-        """How far the reading of the outputs folder is, while it goes on."""
-        progress = self._scans.progress(OUTPUTS)
-        return progress if progress.state == "reading" else None
+        """How far the reading of a folder is, while one is being read."""
+        now = (self._scans.progress(root.number) for root in self._roots.all)
+        return next((progress for progress in now if progress.state == "reading"), None)
 
     def saved(self, path: Path, owner: str) -> None:
         """Take in a picture that was saved just now below the outputs folder; one elsewhere is not for the gallery.

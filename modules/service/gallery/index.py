@@ -152,6 +152,11 @@ class Index:
         )
         return {file: Stamp(size, mtime_ns) for file, size, mtime_ns in rows}
 
+    def newest(self, owners: Owners) -> int:
+        """The number of the newest picture that may be seen; 0 for none."""
+        sql, values = select("number", Wanted(owners), limit=1)
+        return next((row[0] for row in self._db.read(sql, values)), 0)
+
     def folders(self, root: int) -> list[str]:
         return [row[0] for row in self._db.read("SELECT DISTINCT folder FROM pictures WHERE root = ?", (root,))]
 

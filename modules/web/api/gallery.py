@@ -112,7 +112,6 @@ def outline(
         "total": found.total,
         "starts": [str(number + 1) for number in found.starts],
         "days": [{"day": day.isoformat(), "count": count} for day, count in found.days],
-        "revision": app.gallery.revision,
     }
 
 
@@ -127,16 +126,20 @@ def choices(request: Request, app: TheApp, seen: Seen) -> dict[str, Any]:
         "favourites": found.favourites,
         "trash": found.trash,
         "trash_days": app.settings.trash_days,
+        "newest": str(app.gallery.index.newest(seen)),
         "others": is_owner and (seen is None or app.gallery.index.others(seen)),
         "folders": is_owner,
     }
 
 
 @router.get("/state")
-def state(app: TheApp) -> dict[str, Any]:
-    """`revision` changes with the gallery; `reading` says how far the first reading of the pictures is, or null."""
+def state(app: TheApp, seen: Seen) -> dict[str, Any]:
+    """The cursor of the `newest` picture, and how far the `reading` of a folder is, or null."""
     reading = app.gallery.reading
-    return {"revision": app.gallery.revision, "reading": reading and {"done": reading.done, "total": reading.total}}
+    return {
+        "newest": str(app.gallery.index.newest(seen)),
+        "reading": reading and {"done": reading.done, "total": reading.total},
+    }
 
 
 @router.get("/pictures/{picture_id}")

@@ -66,7 +66,9 @@ export function flash(button, words) {
 
 /** Open a tab by its name. */
 export function openTab(id) {
-  one(`#${id}-button`)?.click();
+  // In a narrow window Gradio has the last tabs in a menu, by their words only.
+  const folded = ({ textContent }) => `tab-${textContent.trim().toLowerCase().replaceAll(" ", "")}` === id;
+  (one(`#${id}-button`) ?? all("#tabs .overflow-dropdown button").find(folded))?.click();
 }
 
 /** Seconds as people say them. */
