@@ -106,6 +106,7 @@ class Node:
     def close(self) -> None:
         """End the engine process for good."""
         self._worker.close()
+        self._store.close()
 
 
 def cache_folder() -> Path:

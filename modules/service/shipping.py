@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,7 @@ from modules.service.resolve import picture_names
 
 CHUNK = 16 << 20
 _PICTURE = "picture"
+_OLD_SECONDS = 86400.0
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,16 @@ class Store:
         self._folder = folder
         self._hashes = hashes
         self._arriving: dict[str, _Arriving] = {}
+        # What a machine that was switched off has left half-way.
+        for draft in folder.rglob(".*.tmp"):
+            if time.time() - draft.stat().st_mtime > _OLD_SECONDS:
+                draft.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Throw away what has come half-way."""
+        for arriving in self._arriving.values():
+            arriving.file.close()
+            arriving.draft.unlink(missing_ok=True)
 
     @property
     def inputs(self) -> str:
