@@ -89,16 +89,7 @@ class App(Library, PictureAccess):
         self._selected, problem = first_selection(settings.ckpt, self.checkpoints, self._jobs.recall(SELECTED))
         self.notices += problem
         self._recover()
-        self.limits = Limits(
-            settings,
-            self.people.accounts,
-            self._jobs,
-            self.inputs,
-            self._drawn,
-            owns_set=self.datasets.folders.belongs_to,
-            owns_run=lambda run_id, owner: self.training.owner(run_id) == owner,
-        )
-        merges = MergeFinder(self.checkpoints, self.vaes, places.checkpoints[0])
+        self.limits = self._make_limits()
         shelves = Shelves(self.embeddings, self.networks, places.embeddings, places.loras[0])
         states = RunStates(runs, self._jobs)
         self._door = TrainingDoor(
@@ -112,26 +103,10 @@ class App(Library, PictureAccess):
             encode=self.named.encode,
         )
         self.words = Words(shelves, self.checkpoints, self.named.encode, lambda: self._selected)
-        self._planner = Planner(
-            self._resolve,
-            merges.find,
-            self.upscalers,
-            self.inputs,
-            self._door,
-            self.captions,
-            self.extensions.prompted,
-        )
+        self._planner = self._make_planner()
         self.extensions.listeners.wire(self._jobs.get, self._pictures.path)
         self._dispatcher = self._make_dispatcher(commands, program, trains=trains)
-        self.line = Line(
-            self._jobs,
-            self._streams,
-            self._estimates,
-            submit=self.submit,
-            cancel=self.cancel,
-            wake=self._dispatcher.submitted,
-            engines=lambda: sum(engine.up for engine in self._dispatcher.engines.all),
-        )
+        self.line = self._make_line()
         self.training = Training(
             runs,
             states,
@@ -328,6 +303,40 @@ class App(Library, PictureAccess):
 
     def _refresh_checkpoints(self) -> None:
         self.checkpoints.refresh()
+
+    def _make_limits(self) -> Limits:
+        return Limits(
+            self.settings,
+            self.people.accounts,
+            self._jobs,
+            self.inputs,
+            self._drawn,
+            owns_set=self.datasets.folders.belongs_to,
+            owns_run=lambda run_id, owner: self.training.owner(run_id) == owner,
+        )
+
+    def _make_planner(self) -> Planner:
+        merges = MergeFinder(self.checkpoints, self.vaes, self.folders.checkpoints[0])
+        return Planner(
+            self._resolve,
+            merges.find,
+            self.upscalers,
+            self.inputs,
+            self._door,
+            self.captions,
+            self.extensions.prompted,
+        )
+
+    def _make_line(self) -> Line:
+        return Line(
+            self._jobs,
+            self._streams,
+            self._estimates,
+            submit=self.submit,
+            cancel=self.cancel,
+            wake=self._dispatcher.submitted,
+            engines=lambda: sum(engine.up for engine in self._dispatcher.engines.all),
+        )
 
     def _make_dispatcher(self, commands: Mapping[str, list[str]], program: Path, *, trains: bool) -> Dispatcher:
         settings = self.settings
