@@ -53,9 +53,11 @@ class TextBody(BaseModel):
 
 @router.get("/status")
 def status(request: Request, app: TheApp) -> dict[str, Any]:
-    """`page` is "starting", "ready" or "failed"; `notices` are sentences about the start."""
+    """`engine`: its state, or that of all together; `engines`: each by itself. `page` is "starting", "ready" or
+    "failed"; `notices` are sentences about the start."""
     return {
         "engine": asdict(app.engine_status()),
+        "engines": [asdict(view) for view in app.engines.views],
         "checkpoint": app.selected_checkpoint,
         "page": request.app.state.gate.state,
         "version": request.app.version,

@@ -139,7 +139,8 @@ export function watchEngine(bar, onState) {
 function showEngine(lamp, { state, text, device }, restarted) {
   lamp.dataset.state = state;
   const words = state === "gone" ? "No connection" : restarted ? "Engine restarting" : STATES[state];
-  const where = state === "ready" && device ? ` · ${device}` : "";
+  // Several engines call themselves by their number; what each does is said when the pointer rests here.
+  const where = device && (state === "ready" || device.endsWith(" engines")) ? ` · ${device}` : "";
   one("[data-engine-text]", lamp).textContent = words + where;
   lamp.title = text || "";
 }
