@@ -18,6 +18,8 @@ from modules.catalog.families_facts import add_family
 from modules.catalog.upscalers import ADDED, UpscalerEntry
 from modules.catalog.writing import write_whole
 from modules.extensions import hooks
+from modules.extensions.a1111.layer import A1111Layer
+from modules.extensions.a1111.state import OPTS
 from modules.extensions.found import FILES, Found, find_all, hooks_in, missing, to_argument
 from modules.extensions.host import Host
 from modules.extensions.names import Sink, registry_sink
@@ -71,9 +73,11 @@ class Extensions:
         self.found = find_all(program / BUILT_IN, data / FOLDER)
         self._off = set(self._read().get("off", ()))
         self.host = Host("web", self._sinks())
+        self.a1111 = A1111Layer(self.host)
         for one in self.found:
-            if one.name not in self._off:
-                self.host.load_one(one)
+            if one.name not in self._off and self.host.load_one(one) and one.kind == "a1111":
+                self.a1111.load(one)
+        self.a1111.restore(self._read().get("settings", {}))
         self.listeners = Listeners(self.host)
         self.listeners.started(Places(data, state, models))
 
@@ -100,7 +104,11 @@ class Extensions:
             active,
             [*self.host.names.labels(name), *_stages(found)] if active else [],
             missing(found.requirements),
-            self.host.problems.of(name),
+            [
+                problem
+                for part in dict.fromkeys((name, *self.a1111.parts(name)))
+                for problem in self.host.problems.of(part)
+            ],
         )
 
     @property
@@ -113,24 +121,26 @@ class Extensions:
         self.view(name)
         self._off = self._off - {name} if on else self._off | {name}
         if not on:
-            self.host.unload(name)
+            for part in (*self.a1111.parts(name), name):
+                self.host.unload(part)
             self.listeners.look()
         write_whole(self._state, json.dumps({**self._read(), "off": sorted(self._off)}, indent=1).encode())
         return self.view(name)
 
     def remarks(self, name: str) -> list[str]:
         """What else the owner should know of an extension."""
-        del name
-        return []
+        return self.a1111.remarks(name)
 
     def settings(self, name: str) -> list[dict[str, Any]]:
         """The settings that it has added: `name`, `label`, `kind`, `value`, `choices` each."""
-        del name
-        return []
+        return self.a1111.settings(name)
 
     def keep_settings(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Set some of them; gives all back."""
-        del values
+        for key, value in values.items():
+            OPTS.set(key, value)
+        kept = {**self._read().get("settings", {}), **values}
+        write_whole(self._state, json.dumps({**self._read(), "settings": kept}, indent=1).encode())
         return self.settings(name)
 
     def engine_arguments(self) -> list[str]:

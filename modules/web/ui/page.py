@@ -91,9 +91,12 @@ def build(app: HasSettings) -> gr.Blocks:
 def mount(server: FastAPI, app: HasSettings) -> None:
     """Serve the page at / and its own files at /static/webui."""
     server.mount(STATIC_ROUTE, _Fresh(directory=STATIC), name="webui-static")
+    page = build(app)
+    if app.extensions is not None:
+        app.extensions.a1111.app_started(page, server)
     gr.mount_gradio_app(
         server,
-        build(app),
+        page,
         path="/",
         ssr_mode=False,
         footer_links=[],

@@ -1,0 +1,3 @@
+"""Never run."""
+
+raise SystemExit("install.py was run")
