@@ -31,3 +31,8 @@ def test_otherwise_the_next_free_port_is_taken(taken: int) -> None:
 def test_an_address_of_another_machine_is_a_sentence() -> None:
     with pytest.raises(SetupError, match=r"cannot listen on 192\.0\.2\.1"):
         listen("192.0.2.1", 0, fixed=True)
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    with listen("127.0.0.1", 0, fixed=True) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # what asyncio looks at before it sets TCP_NODELAY
