@@ -21,6 +21,7 @@ from modules.schema.settings import Settings
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 # Endings that nobody can register: names of a local network only.
 _LOCAL_ENDINGS = (".local", ".localhost", ".lan", ".home", ".home.arpa", ".internal", ".localdomain", ".fritz.box")
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::[0-9]{0,5})?")
 _PREFLIGHT_SECONDS = 600
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via", "cf-connecting-ip")
 
@@ -121,10 +122,8 @@ def is_secure(scope: Scope, headers: Headers) -> bool:
 
 def hostname(host: str) -> str:
     """The name in a Host header, without port and brackets, in lower case; empty when malformed."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").removesuffix(".")
-    except ValueError:
-        return ""
+    match = _HOST.fullmatch(host)
+    return (match["v6"] or match["name"]).casefold().removesuffix(".") if match else ""
 
 
 def is_wildcard(server_name: str) -> bool:
