@@ -21,6 +21,7 @@ from modules.bootstrap import NO_CALLS_HOME
 from modules.catalog.writing import write_whole
 from modules.flags import (
     checked,
+    data_folder,
     extras_flags,
     img2img_flags,
     lent_accounts,
@@ -40,6 +41,7 @@ from modules.schema.request import GenerationRequest
 from modules.schema.settings import Settings
 from modules.service.access_link import Place
 from modules.service.app import App
+from modules.service.extensions import Extensions
 from modules.service.inputs import pictures_at
 from modules.service.jobs import Job
 from modules.terminal import (
@@ -152,22 +154,26 @@ def _tell_others(app: App, addresses: list[str]) -> None:
 
 
 def _txt2img(arguments: list[str], program: Path) -> int:
-    return _draw(txt2img_flags().read(arguments), program)
+    extensions = Extensions.of(*data_folder(arguments, program))
+    return _draw(txt2img_flags().read(arguments), program, extensions)
 
 
 def _img2img(arguments: list[str], program: Path) -> int:
-    return _draw(img2img_flags().read(arguments), program)
+    extensions = Extensions.of(*data_folder(arguments, program))
+    return _draw(img2img_flags().read(arguments), program, extensions)
 
 
-def _draw(given: dict[str, Any], program: Path) -> int:
+def _draw(given: dict[str, Any], program: Path, extensions: Extensions) -> int:
     """A job that draws; its parts' pictures are files so far."""
     output = given.pop("output", None)
-    parts = take_parts(given)
+    parts: dict[str, Any] = take_parts(given)
+    used = {name: parts.pop(name) for name in list(parts) if name.startswith("extensions.")}
+    parts["extensions"] = {name.removeprefix("extensions."): values for name, values in used.items()}
     files = {name: part.pop(field) for name, field in PICTURES.items() if field in (part := parts.get(name, {}))}
     asked = {name: given.pop(name) for name in (*knobs(GenerationRequest), "styles") if name in given}
     request = checked(GenerationRequest, asked | parts)
     names = None if output is None else OutputNames(Path(output), request.image_count)
-    with open_app(given, program) as app:
+    with open_app(given, program, extensions=extensions) as app:
         for name, file in files.items():
             kept = app.inputs.add_file(Path(file))[0]
             request = request.replace(**{name: getattr(request, name).replace(**{PICTURES[name]: kept})})

@@ -7,8 +7,6 @@ is a `UserError` that names the flag or the key.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +14,16 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from modules.schema.errors import BadRequest, SetupError, UnknownName
+from modules.schema.errors import BadRequest, UnknownName
+from modules.schema.extension_options import EXTENSIONS, ExtensionFacts
 from modules.schema.extras import ExtrasRequest
 from modules.schema.knob import Knob, knobs
 from modules.schema.merge import MergeRequest
 from modules.schema.parts import PARTS
 from modules.schema.request import GenerationRequest
-from modules.schema.settings import Settings, folders
+from modules.schema.settings import Folders, Settings, folders
 from modules.schema.training import PRESETS, TrainingRequest
+from modules.service.settings_file import FILE, read_config, usable
 
 ALIASES = {"negative_prompt": ("--negative",), "cfg_scale": ("--cfg",), "log_level": ("--loglevel",),
            "data_root": ("--data",)}  # fmt: skip
@@ -124,6 +124,28 @@ def _add_drawing(parser: Flags) -> None:
     )  # fmt: skip
     _add_knobs(parser, [knob for knob in knobs(GenerationRequest).values() if knob.name != "prompt"])
     _add_part(parser, "refiner")
+    for facts in EXTENSIONS:
+        _add_extension(parser, facts)
+
+
+def _add_extension(parser: Flags, facts: ExtensionFacts) -> None:
+    """A switch, and a flag for each of an extension's options; flags that are taken are left out."""
+    part, flag = f"extensions.{facts.name}", facts.name.lower().replace("_", "-")
+    group = parser.add_argument_group(f"{facts.label}, an extension")
+    wanted = [replace(knob, prefix=f"{flag}-", section=group.title or "") for knob in facts.knobs.values()]
+    free = [knob for knob in wanted if not knob.hidden and knob.flag not in parser.spellings()]
+    if f"--{flag}" not in parser.spellings():
+        group.add_argument(f"--{flag}", dest=f"{part}.", action="store_true", help=f"{facts.help} Any flag does it.")
+    _add_knobs(parser, free, part)
+
+
+def data_folder(arguments: Sequence[str], program: Path) -> tuple[Settings, Folders]:
+    """The data folder that a command line names, before all of it can be read."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--data-dir", default="")
+    parser.add_argument("--models-dir", default="")
+    settings = Settings(**vars(parser.parse_known_args(list(arguments))[0]))
+    return settings, folders(settings, program)
 
 
 def _add_part(parser: Flags, part: str, switch: str = "", help: str = "") -> None:
@@ -144,7 +166,7 @@ def take_parts(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The values of a request's parts, taken out of what was given; a part that is only switched on has none."""
     parts: dict[str, dict[str, Any]] = {}
     for name in [name for name in given if "." in name]:
-        part, _, field = name.partition(".")
+        part, _, field = name.rpartition(".")
         value = given.pop(name)
         parts.setdefault(part, {}).update({field: value} if field else {})
     return parts
@@ -204,7 +226,9 @@ def user_flags() -> Flags:
         "may ask for; link: show the access link, which is used while there are no accounts",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="the account's name")
-    parser.add_argument("limits", nargs="*", default=[], metavar="LIMIT", help="as queue=5, size=1024, steps=50, pictures=100")
+    parser.add_argument(
+        "limits", nargs="*", default=[], metavar="LIMIT", help="as queue=5, size=1024, steps=50, pictures=100"
+    )
     parser.add_argument(
         "--owner", action="store_true", help="add: this person owns the machine and may do everything"
     )
@@ -292,7 +316,7 @@ def translate(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def checked(model: type[Model], values: dict[str, Any], source: str = "") -> Model:
-    """`values` as a request or settings; raises BadRequest that names the flag, or the key of the file `source`."""
+    """`values` as a request or settings; raises BadRequest that names the flag, or the key of `source`."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -307,30 +331,10 @@ def checked(model: type[Model], values: dict[str, Any], source: str = "") -> Mod
 def read_settings(given: dict[str, Any], program: Path) -> tuple[Settings, list[str]]:
     """Settings from the flags over `config.json` of the data folder over the defaults, and sentences about them.
 
-    Keys of config.json that are not ours (an A1111 folder's) are left alone. Raises UserError.
+    Keys of config.json that are not ours (an A1111 folder's) are left alone; what is wrong there costs only itself.
+    Raises UserError.
     """
-    path = folders(checked(Settings, given), program).data / "config.json"
-    content, notices = _read_config(path)
-    stored = {name: value for name, value in content.items() if name in knobs(Settings)}
-    checked(Settings, stored, str(path))
-    return checked(Settings, {**stored, **given}), notices
-
-
-def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The JSON object in the file; one that cannot be read as such is moved aside, which the sentence says."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}, []
-    except OSError as error:
-        raise SetupError(f"{path} cannot be read ({error.strerror}): mend that and start again.") from error
-    except ValueError:
-        content = None
-    if isinstance(content, dict):
-        return content, []
-    aside = path.with_name(path.name + ".broken")
-    try:
-        os.replace(path, aside)
-    except OSError as error:
-        raise SetupError(f"{path} is not JSON and cannot be moved aside ({error.strerror}): remove it.") from error
-    return {}, [f"The settings in {path} could not be read and were moved to {aside.name}; the defaults are used."]
+    path = folders(checked(Settings, given), program).data / FILE
+    content, notices = read_config(path)
+    stored, wrong = usable(content, path)
+    return checked(Settings, {**stored, **given}), [*notices, *wrong]

@@ -14,6 +14,7 @@ from modules.flags import read_settings, translate
 from modules.schema.events import EngineStatus, Event, Failed, Finished, Notice, Progress
 from modules.service.access_link import qr_text
 from modules.service.app import App
+from modules.service.extensions import Extensions
 from modules.service.jobs import Job
 
 OWNER = "command line"
@@ -51,13 +52,15 @@ def tell(result: object) -> None:
 
 
 @contextlib.contextmanager
-def open_app(given: dict[str, Any], program: Path, *, trains: bool = False) -> Iterator[App]:
+def open_app(
+    given: dict[str, Any], program: Path, *, trains: bool = False, extensions: Extensions | None = None
+) -> Iterator[App]:
     """The program without a page, with the settings of a command; trainings wait unless it `trains`."""
     values, needless = translate({"log_level": "warning", **given})
     settings, notices = read_settings(values, program)
     start_log(settings.log_level)
     say(*needless, *notices)
-    app = App.start(settings.replace(previews=False), program, trains=trains)
+    app = App.start(settings.replace(previews=False), program, trains=trains, extensions=extensions)
     try:
         say(*app.notices)
         yield app

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from modules.schema.engine import ModelRef
 from modules.schema.errors import SetupError, UserError
-from modules.schema.events import EngineStatus, Event, Finished, Preview, Progress
+from modules.schema.events import EngineStatus, Finished
 from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
@@ -24,6 +24,7 @@ from modules.service.devices import engine_commands, local_engines
 from modules.service.dispatcher import Dispatcher
 from modules.service.engines import Engines
 from modules.service.estimates import Estimates, QueueItem
+from modules.service.extensions import Extensions
 from modules.service.facts import CatalogFacts
 from modules.service.gallery.gallery import Gallery
 from modules.service.jobs import DatabaseError, Job, Jobs, OrderKey
@@ -45,6 +46,7 @@ from modules.service.training.door import Shelves, TrainingDoor
 from modules.service.training.runs import Runs
 from modules.service.training.states import RunMarks, RunStates
 from modules.service.training.words import Words
+from modules.service.watching import Watching
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ _MOST_TEMPORARY = 200
 _PRUNE_SECONDS = 60.0
 
 
-class App(Library, PictureAccess):
+class App(Library, PictureAccess, Watching):
     """Catalogs, queue, engine and outputs of one data folder.
 
     `notices`: sentences about the start that the user should read. `commands`: the engines' command lines.
@@ -68,8 +70,9 @@ class App(Library, PictureAccess):
         program: Path,
         *,
         trains: bool = True,
+        extensions: Extensions | None = None,
     ) -> None:
-        super().__init__(settings, places)
+        super().__init__(settings, places, extensions)
         self.notices: list[str] = []
         runs = Runs(places.data, places.state)
         self._marks = RunMarks(runs, self.embeddings, self.networks)
@@ -81,6 +84,8 @@ class App(Library, PictureAccess):
         self._estimates = Estimates(self._jobs)
         self._temporary = places.state / f"temporary-{self._jobs.slot}"
         self._outputs = Outputs(places, settings)
+        plain = {"save_to_dirs": False, "samples_filename_pattern": "[seed]"}
+        self._unsaved = Outputs(places.replace(outputs=self._temporary), settings, **plain)
         self._drawn = Drawn(self._jobs)
         self.gallery = Gallery(places, settings, lambda name: self._pictures.owner(name), self.notices.append)
         self._pictures = self._make_pictures()
@@ -121,17 +126,23 @@ class App(Library, PictureAccess):
 
     @classmethod
     def start(
-        cls, settings: Settings, program: Path, *, command: list[str] | None = None, trains: bool = True
+        cls,
+        settings: Settings,
+        program: Path,
+        *,
+        command: list[str] | None = None,
+        trains: bool = True,
+        extensions: Extensions | None = None,
     ) -> Self:
         """Put everything together and start the engine process without waiting for it.
 
-        `program` is the folder of webui.py; `command` stands in for the engines' command lines. Raises `SetupError`
-        when the data folder cannot be used.
+        `program` is the folder of webui.py; `command` stands in for the engines' command lines; `extensions`
+        are loaded already. Raises `SetupError` when the data folder cannot be used.
         """
         places = folders(settings, program)
         commands = engine_commands(settings, command)
         try:
-            app = cls(settings, places, commands, program.resolve(), trains=trains)
+            app = cls(settings, places, commands, program.resolve(), trains=trains, extensions=extensions)
         except (OSError, DatabaseError) as error:
             raise SetupError(
                 f"The data folder {places.data} cannot be used ({error}): make it writable, or choose another one "
@@ -139,6 +150,11 @@ class App(Library, PictureAccess):
             ) from error
         app._dispatcher.start()
         return app
+
+    def use(self, settings: Settings) -> None:
+        super().use(settings)
+        for part in (self._outputs, self._unsaved, self.limits, self.gallery, self._dispatcher):
+            part.use(settings)
 
     def close(self) -> None:
         """End the engine; the running job is interrupted with what it has, waiting ones wait for the next start."""
@@ -229,28 +245,6 @@ class App(Library, PictureAccess):
     def open_jobs(self, owner: str, limit: int = 50) -> list[Job]:
         """The owner's running jobs, then those that wait, next one first; trainings last."""
         return self._jobs.next_of(owner, limit)
-
-    def follow(
-        self, job_id: str, owner: str, after: int = 0, timeout: float | None = None
-    ) -> Iterator[tuple[int, Event]]:
-        """Numbered events of a job above number `after`: those so far, then live ones until Finished or Failed.
-
-        Of Progress and Preview only the newest are told. With `timeout` the iterator also ends after so many seconds
-        without an event; call again with the last number. Blocks; see `async_follow`.
-        """
-        return self._streams.follow(self._jobs.find(job_id, owner).id, after, timeout)
-
-    def async_follow(
-        self, job_id: str, owner: str, after: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[tuple[int, Event]]:
-        """`follow` for an event loop: waiting costs no thread. Raises NotFound when called, not when iterated."""
-        return self._streams.async_follow(self._jobs.find(job_id, owner).id, after, timeout)
-
-    def progress(self, job_id: str, owner: str) -> tuple[Progress | None, Preview | None]:
-        """The newest progress and preview of a job, if there are any."""
-        stream = self._streams.of(self._jobs.find(job_id, owner).id)
-        preview = stream.newest(Preview)
-        return stream.progress(), preview if isinstance(preview, Preview) else None
 
     def engine_status(self) -> EngineStatus:
         """The state of the engine; of several, what all of them do in a sentence."""
@@ -351,21 +345,17 @@ class App(Library, PictureAccess):
             inputs=self.inputs.folder,
             merged=self._refresh_checkpoints,
             makers=self.extensions.heard({**local, **cluster_engines(settings, self.folders.state)}),
-            holds=settings.checkpoints_in_ram,
             preload=self._selected_model,
-            previews_per_second=settings.previews_per_second if settings.previews else 0.0,
-            retry_lost=settings.retry_lost_jobs,
+            settings=settings,
+            previews_of=self.previews_of,
             marks=self._marks,
             trains=trains,
-            resumes=settings.resume_training,
         )
 
     def _make_pictures(self) -> Pictures:
-        plain = self.settings.replace(save_to_dirs=False, samples_filename_pattern="[seed]")
-        temporary = Outputs(self.folders.replace(outputs=self._temporary), plain)
         facts = CatalogFacts(self.checkpoints, self.vaes, self.named.facts)
         told = self._drawn.add, self.gallery.saved, self.extensions.finished
-        return Pictures(self._jobs, self._outputs, temporary, self._temporary, facts, *told)
+        return Pictures(self._jobs, self._outputs, self._unsaved, self._temporary, facts, *told)
 
     def _recover(self) -> None:
         """Tidy up after the last run of the program; leftovers of removed jobs go."""

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from PIL import Image
 
@@ -34,11 +34,13 @@ from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import SAMPLERS, SCHEDULES
 from modules.schema.scripts import ScriptRequest
+from modules.schema.settings import Folders, Settings
 from modules.service.extension_events import Listeners
 from modules.service.scripts.axes import MORE_AXES
 from modules.service.scripts.several import PROMPTS
 from modules.service.scripts.table import SCRIPTS
 
+PROGRAM = Path(__file__).resolve().parents[2]
 BUILT_IN = "extensions-builtin"
 FOLDER = "extensions"
 _STATE = "extensions.json"
@@ -80,6 +82,11 @@ class Extensions:
         self.a1111.restore(self._read().get("settings", {}))
         self.listeners = Listeners(self.host)
         self.listeners.started(Places(data, state, models))
+
+    @classmethod
+    def of(cls, settings: Settings, places: Folders) -> Self:
+        """Those of the program and of a data folder."""
+        return cls(PROGRAM, places.data, places.state, places.models, settings.extension_seconds)
 
     def close(self) -> None:
         """Take back every name that was added."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from modules.catalog.checkpoints import CheckpointCatalog
 from modules.catalog.embeddings import EmbeddingCatalog
 from modules.catalog.networks import NetworkCatalog
@@ -18,16 +16,19 @@ from modules.service.datasets import Datasets
 from modules.service.extensions import Extensions
 from modules.service.inputs import InputPictures
 from modules.service.named import Named
-
-PROGRAM = Path(__file__).resolve().parents[2]
+from modules.service.personal import Personal
+from modules.service.settings import SettingsDesk
+from modules.service.settings_file import FILE
 
 
 class Library:
     """The catalogs of one data folder; makes its folders. Raises OSError."""
 
-    def __init__(self, settings: Settings, places: Folders) -> None:
+    def __init__(self, settings: Settings, places: Folders, extensions: Extensions | None = None) -> None:
         self.settings = settings
         self.folders = places
+        self.desk = SettingsDesk(settings, places.data / FILE, self.use)
+        self.personal = Personal(places.state / "people")
         for folder in (
             places.checkpoints[0],
             places.vae[0],
@@ -37,7 +38,7 @@ class Library:
             places.state,
         ):
             folder.mkdir(parents=True, exist_ok=True)
-        self.extensions = Extensions(PROGRAM, places.data, places.state, places.models, settings.extension_seconds)
+        self.extensions = extensions or Extensions.of(settings, places)
         self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
         self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
         self.upscalers = UpscalerCatalog(places.models)
@@ -49,6 +50,16 @@ class Library:
         self.styles = StyleFile(places.data / "styles.csv")
         self.datasets = Datasets.of(places, settings, self.named.tokenizer)
         self.captions = CaptionDoor(self.datasets, places.models / "BLIP")
+
+    def use(self, settings: Settings) -> None:
+        """Take over settings that were changed while the program runs."""
+        self.settings = settings
+        self.datasets.use(settings)
+
+    def previews_of(self, owner: str) -> float:
+        """Live previews a second in the jobs of that person; 0 for none."""
+        wanted = self.settings.previews and self.personal.setting(owner, "previews", self.settings)
+        return self.personal.setting(owner, "previews_per_second", self.settings) if wanted else 0.0
 
     def refresh(self) -> None:
         """Look for new and removed model files."""
