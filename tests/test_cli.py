@@ -184,10 +184,12 @@ def test_config_of_the_data_folder_is_the_one_that_counts(tmp_path: Path) -> Non
     assert read_settings({"data_dir": str(tmp_path / "data")}, tmp_path)[0].port == 7000
 
 
-def test_wrong_value_in_config_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"port": "many"}')
-    with pytest.raises(BadRequest, match=r"config\.json: port cannot be 'many'"):
-        read_settings({}, tmp_path)
+def test_a_wrong_value_in_config_costs_only_itself_and_is_said(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"port": "many", "theme": "dark", "data_dir": "/elsewhere"}')
+    settings, notices = read_settings({}, tmp_path)
+    assert (settings.port, settings.theme, settings.data_dir) == (7860, "dark", "")
+    assert "data_dir is given on the command line" in notices[0]
+    assert notices[1].startswith("config.json: port cannot be 'many'")
 
 
 @pytest.mark.parametrize("content", ["{cut off", "[]", "\x00\x00"])

@@ -130,6 +130,34 @@ class Settings(Frozen):
     no_auth: bool = False
 
 
+SECTIONS: dict[str, str] = {
+    "saving": "Saving pictures",
+    "preview": "Live preview",
+    "model": "Checkpoints",
+    "engine": "Engine",
+    "training": "Training",
+    "limits": "Limits of other people",
+    "server": "Server and page",
+    "folders": "Folders",
+}
+"""The settings' sections in the order of their page."""
+
+PERSONAL = ("theme", "previews", "previews_per_second")
+"""Settings of which each person may have a value of their own; the file says what the others have."""
+
+LIVE = frozenset({
+    "theme", "previews", "previews_per_second", "samples_save", "save_to_dirs", "directories_filename_pattern",
+    "samples_filename_pattern", "filenames_max_length", "samples_format", "jpeg_quality", "save_txt",
+    "write_infotext", "trash_days", "dataset_filename_word_regex", "dataset_filename_join_string", "history_days",
+    "inputs_gib", "api_enable_requests", "api_server_stop", "retry_lost_jobs", "resume_training", "user_queue",
+    "user_size", "user_steps", "user_batch", "user_pictures", "user_training_steps",
+})  # fmt: skip
+"""Settings that take effect as soon as they are changed; the others do at the next start."""
+
+NOT_IN_FILE = frozenset({"data_dir"})
+"""Settings that decide which file is read, so that it cannot say them."""
+
+
 class Folders(Frozen):
     """Where things are, from the settings; made by `folders()`."""
 

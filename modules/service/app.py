@@ -7,7 +7,6 @@ it is `NotFound`.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from modules.service.extensions import Extensions
 from modules.service.facts import CatalogFacts
 from modules.service.gallery.gallery import Gallery
 from modules.service.jobs import DatabaseError, Job, Jobs, OrderKey
+from modules.service.keyed import KeyedLocks
 from modules.service.library import Library
 from modules.service.limits import Drawn, Limits
 from modules.service.line import Line
@@ -90,7 +90,7 @@ class App(Library, PictureAccess, Watching):
         self.gallery = Gallery(places, settings, lambda name: self._pictures.owner(name), self.notices.append)
         self._pictures = self._make_pictures()
         self._pruned = 0.0
-        self._ordering = threading.Lock()
+        self._ordering = KeyedLocks()
         self._selected, problem = first_selection(settings.ckpt, self.checkpoints, self._jobs.recall(SELECTED))
         self.notices += problem
         self._recover()
@@ -171,7 +171,7 @@ class App(Library, PictureAccess, Watching):
 
         Raises `KeyTaken` where the key was used for another order.
         """
-        with self._ordering:
+        with self._ordering.of((owner, key.name)):
             return self._jobs.ordered(owner, key) or self.submit(request, owner, key=key)
 
     def submit(
@@ -295,9 +295,6 @@ class App(Library, PictureAccess, Watching):
             self.inputs.use(name)
         return resolved, model.replace(named=self.named.files(resolved))
 
-    def _refresh_checkpoints(self) -> None:
-        self.checkpoints.refresh()
-
     def _make_limits(self) -> Limits:
         return Limits(
             self.settings,
@@ -343,7 +340,7 @@ class App(Library, PictureAccess, Watching):
             self._estimates,
             planner=self._planner,
             inputs=self.inputs.folder,
-            merged=self._refresh_checkpoints,
+            merged=self.checkpoints.refresh,
             makers=self.extensions.heard({**local, **cluster_engines(settings, self.folders.state)}),
             preload=self._selected_model,
             settings=settings,

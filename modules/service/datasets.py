@@ -81,6 +81,10 @@ class Datasets:
         regex, join = settings.dataset_filename_word_regex, settings.dataset_filename_join_string
         return cls(places.data, places.state, tokenizer, word_regex=regex, join=join)
 
+    def use(self, settings: Settings) -> None:
+        """Make captions of file names as these settings say from now on."""
+        self._words = settings.dataset_filename_word_regex, settings.dataset_filename_join_string
+
     # Reading
 
     def open(self, name_or_path: str, *, wanted: tuple[int, int] = (512, 512)) -> DatasetInfo:

@@ -27,13 +27,13 @@ class Retries:
     """Which lost jobs are run again: a training as long as it gets on between deaths; others once, where wanted."""
 
     def __init__(self, *, retry_lost: bool) -> None:
-        self._retry_lost = retry_lost
+        self.retry_lost = retry_lost
         self._trainings: dict[str, _Standstill] = {}
 
     def again(self, job: Job, step: int) -> bool:
         """Whether `job`, which died at `step` (of a training), is to be run again."""
         if not job.is_training:
-            return self._retry_lost and job.attempts < MOST_ATTEMPTS
+            return self.retry_lost and job.attempts < MOST_ATTEMPTS
         known = self._trainings.setdefault(job.id, _Standstill())
         if step > known.step:
             known.step, known.deaths = step, 1

@@ -27,6 +27,7 @@ from modules.schema.events import (
     Progress,
     TrainStep,
 )
+from modules.schema.settings import Settings
 from modules.service.course import Course
 from modules.service.deaths import Retries, lost, lost_piece, lost_sentence, no_engine, status_after
 from modules.service.deliveries import Delivery, goes_on_later
@@ -50,9 +51,9 @@ class Dispatcher:
     """Runs waiting jobs on the engines of `makers`, each as soon as one is free, and one training beside them.
 
     `planner` tells what a job is made of; `inputs` is the folder of input pictures; `merged` is told of new models.
-    `preload` says which model to load while nothing waits; an engine holds so many (`holds`). `retry_lost`: a job
-    whose engine died runs once more. `marks` is told of trainings; `trains` False leaves them waiting; `resumes`:
-    they go on at the next start.
+    `preload` says which model to load while nothing waits; `settings`: how many checkpoints an engine holds, whether
+    a job whose engine died runs once more, and whether trainings go on at the next start. `previews_of` says how many
+    previews a second an owner gets. `marks` is told of trainings; `trains` False leaves them waiting.
     """
 
     def __init__(
@@ -66,23 +67,21 @@ class Dispatcher:
         inputs: Path,
         merged: Callable[[], None],
         makers: Mapping[str, MakeHandle],
-        holds: int,
         preload: Callable[[], ModelRef | None],
-        previews_per_second: float,
-        retry_lost: bool,
+        settings: Settings,
+        previews_of: Callable[[str], float],
         marks: Marks,
         trains: bool = True,
-        resumes: bool = True,
     ) -> None:
         self._jobs = jobs
         self._streams = streams
         self._pictures = pictures
         self._planner = planner
         self._preload = preload
-        self._retries = Retries(retry_lost=retry_lost)
+        self._retries = Retries(retry_lost=settings.retry_lost_jobs)
         self._marks = marks
         self._trains = trains
-        self._resumes = resumes
+        self._resumes = settings.resume_training
         self._leaving: threading.Event | None = None
         self._closed = False
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -91,7 +90,7 @@ class Dispatcher:
             makers,
             lambda engine, job_id, event: self._later(lambda: self._on_event(engine, job_id, event)),
             lambda engine, death: self._later(lambda: self._on_death(engine, death)),
-            holds,
+            settings.checkpoints_in_ram,
         )
         self._readers = Readers(
             jobs,
@@ -107,11 +106,16 @@ class Dispatcher:
             self.engines,
             pictures,
             inputs,
-            previews_per_second,
+            previews_of,
             settle=self._settle,
             put_back=self._put_back,
         )
         self._thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
+
+    def use(self, settings: Settings) -> None:
+        """What these settings say becomes of lost jobs and of trainings, from now on."""
+        self._retries.retry_lost = settings.retry_lost_jobs
+        self._resumes = settings.resume_training
 
     @property
     def status(self) -> EngineStatus:

@@ -87,6 +87,10 @@ class Limits:
         self._lock = threading.RLock()
         self._drawn = drawn
 
+    def use(self, settings: Settings) -> None:
+        """The limits of these settings from now on."""
+        self._settings = settings
+
     def rules(self, owner: str) -> bool:
         """Whether that person is the machine's owner."""
         if not is_named(owner):

@@ -38,13 +38,21 @@ class SavedImage:
 
 
 class Outputs:
-    """The outputs folder. Safe for threads; a picture's file appears whole or not at all."""
+    """The outputs folder. Safe for threads; a picture's file appears whole or not at all.
 
-    def __init__(self, folders: Folders, settings: Settings) -> None:
+    `fixed` are settings that are so here whatever the others say.
+    """
+
+    def __init__(self, folders: Folders, settings: Settings, **fixed: Any) -> None:
         self._root = folders.outputs
-        self._settings = settings
+        self._fixed = fixed
+        self._settings = settings.replace(**fixed)
         self._lock = threading.Lock()
         self._taken: dict[Path, set[int]] = {}
+
+    def use(self, settings: Settings) -> None:
+        """Save as these settings say from now on."""
+        self._settings = settings.replace(**self._fixed)
 
     def encode(
         self,

@@ -26,7 +26,7 @@ class Placing:
         engines: Engines,
         pictures: Pictures,
         inputs: Path,
-        previews_per_second: float,
+        previews_of: Callable[[str], float],
         *,
         settle: Callable[[Delivery], None],
         put_back: Callable[[Delivery], None],
@@ -34,7 +34,7 @@ class Placing:
         self._engines = engines
         self._pictures = pictures
         self._inputs = inputs
-        self._previews_per_second = previews_per_second
+        self._previews_of = previews_of
         self._settle = settle
         self._put_back = put_back
 
@@ -79,7 +79,7 @@ class Placing:
             id=delivery.job.id,
             request=part.request,
             model=part.model,
-            previews_per_second=self._previews_per_second,
+            previews_per_second=self._previews_of(delivery.job.owner),
             inputs=str(self._inputs),
             upscalers=part.upscalers,
             files=part.files,

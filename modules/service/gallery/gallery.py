@@ -179,6 +179,10 @@ class Gallery:
             raise NotFound("None of these pictures is there any more.")
         return self.zips.add(files), len(files), size
 
+    def use(self, settings: Settings) -> None:
+        """Keep what is in the trash as long as these settings say, from now on."""
+        self._days = settings.trash_days
+
     def tidy(self) -> None:
         """Delete what has been in the trash for long enough, and thumbnails beyond their room."""
         try:
