@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from modules.schema.errors import KeyTaken
 from modules.service.app import App
 from modules.service.jobs import OrderKey
+from modules.service.keyed import KeyedLocks
 from tests.service.helpers import ANN, BOB, make_app, request, until
 from tests.web.conftest import Connect
 
@@ -82,3 +83,21 @@ def test_keys_outlive_a_restart_and_go_with_their_jobs(tmp_path: Path) -> None:
         assert second.submit_once(request("a"), BOB, OrderKey("k", "other")).id != job.id
         second.forget(job.id, ANN)
         assert second.submit_once(request("a"), ANN, key).id != job.id
+
+
+def test_orders_of_different_keys_do_not_wait_for_each_other() -> None:
+    locks = KeyedLocks()
+    order: list[str] = []
+
+    def same() -> None:
+        with locks.of("a"):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with locks.of("a"), locks.of("b"):
+            assert len(locks) == 2
+            waiting = pool.submit(same)
+            order.append("first")
+        waiting.result(20)
+    assert order == ["first", "second"]
+    assert len(locks) == 0
