@@ -75,10 +75,15 @@ def _read(image: Image.Image) -> PictureText:
 
 def _exact_in_exif(image: Image.Image) -> str | None:
     try:
-        found = image.getexif().get(EXACT_TAG)
+        found = _exif(image).get(EXACT_TAG)
     except _BROKEN:
         return None
     return found.decode("utf-8", "replace") if isinstance(found, bytes) else None
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """Without decoding the pixels, as a PNG's own method does where there is no EXIF before them."""
+    return Image.Image.getexif(image)
 
 
 def _gif_comment(image: Image.Image) -> str:
@@ -88,7 +93,7 @@ def _gif_comment(image: Image.Image) -> str:
 
 def _user_comment(image: Image.Image) -> str:
     try:
-        comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
+        comment = _exif(image).get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
     except _BROKEN:
         return ""
     if isinstance(comment, str):

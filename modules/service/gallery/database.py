@@ -75,8 +75,6 @@ END;
 """
 
 Row = tuple[Any, ...]
-Mark = tuple[int, str, str, str, int]
-"""What cannot be read from a picture itself: root, folder, file, owner, favourite."""
 
 
 class GalleryDatabase:

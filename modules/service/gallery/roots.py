@@ -91,15 +91,16 @@ def _folder(text: str) -> Path:
     wanted = text.strip().strip('"')
     if not wanted or "\0" in wanted:
         raise BadRequest("Name a folder of this machine by its path.", "path")
-    path = Path(wanted).expanduser()
-    if not path.is_absolute():
-        raise BadRequest(f"{wanted!r} is no whole path: begin with the drive, or with a slash.", "path")
+    path = Path(wanted)
     try:
+        path = path.expanduser()
+        if not path.is_absolute():
+            raise BadRequest(f"{wanted!r} is no whole path: begin with the drive, or with a slash.", "path")
         path = path.resolve(strict=True)
         with os.scandir(path):
             return path
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "its links lead in a circle"
+        reason = getattr(error, "strerror", None) or "there is no such user, or its links lead in a circle"
         raise BadRequest(f"The folder {path} cannot be read ({reason}).", "path") from None
 
 

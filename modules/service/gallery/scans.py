@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Literal, Protocol
+from typing import Literal
 
 from modules.catalog.cache import Stamp
 from modules.schema.errors import NotFound, UserError
@@ -43,16 +43,10 @@ class Progress:
     sentence: str = ""
 
 
-class Clock(Protocol):
-    """What is to be done every hour."""
-
-    def __call__(self) -> None: ...
-
-
 class Scans:
-    """Reads folders one after another on a thread of its own."""
+    """Reads folders one after another on a thread of its own; `hourly` is done there at the start and every hour."""
 
-    def __init__(self, roots: Roots, index: Index, trash: Trash, marks: Marks, hourly: Clock) -> None:
+    def __init__(self, roots: Roots, index: Index, trash: Trash, marks: Marks, hourly: Callable[[], None]) -> None:
         self._roots = roots
         self._index = index
         self._trash = trash
@@ -82,11 +76,6 @@ class Scans:
 
     def progress(self, number: int) -> Progress:
         return self._progress.get(number, Progress())
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is being read, or waits for it."""
-        return all(progress.state not in ("waiting", "reading") for progress in self._progress.values())
 
     def forget(self, number: int) -> None:
         self._progress.pop(number, None)

@@ -103,6 +103,7 @@ export class Gallery {
 
   #arrived() {
     this.#grid?.draw();
+    if (this.#grid) this.#showDay();
   }
 
   async #loadChoices() {

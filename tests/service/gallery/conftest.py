@@ -14,17 +14,17 @@ Begin = Callable[..., Opened]
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
     """Opens galleries of one data folder; each is closed at the end."""
-    opened: list[Opened] = []
+    all_opened: list[Opened] = []
 
     def begin(**values: Any) -> Opened:
-        opened.append(Opened(tmp_path, **values))
-        return opened[-1]
+        all_opened.append(Opened(tmp_path, **values))
+        return all_opened[-1]
 
     yield begin
-    for tested in opened:
-        tested.gallery.close()
+    for opened in all_opened:
+        opened.gallery.close()
 
 
 @pytest.fixture
-def tested(begin: Begin) -> Opened:
+def opened(begin: Begin) -> Opened:
     return begin()

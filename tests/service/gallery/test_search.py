@@ -21,18 +21,18 @@ DAY = 86400
 
 
 @pytest.fixture
-def filled(tested: Opened) -> Opened:
-    save = tested.save
+def filled(opened: Opened) -> Opened:
+    save = opened.save
     save("txt2img-images/1.png", at=NOON, prompt="a red boat", negative_prompt="people", seed=1)
     save("txt2img-images/2.png", at=NOON + 1, prompt="a blue boathouse, café", model="paint XL", seed=2)
     save("img2img-images/3.png", at=NOON + DAY, prompt="(a red:1.2) fox <lora:old_ink:0.5>", seed=3)
     save("txt2img-grids/grid-0001.png", at=NOON + 2 * DAY, prompt="a red boat, a grid", seed=4)
     save("txt2img-images/5.png", BOB, at=NOON + 3 * DAY, prompt="bob's red boat", seed=5)
-    return tested
+    return opened
 
 
-def _seeds(tested: Opened, owners: tuple[str, ...] | None = (ANN,), **wanted: object) -> str:
-    return "".join(picture.seed for picture in tested.pictures(owners, **wanted))
+def _seeds(opened: Opened, owners: tuple[str, ...] | None = (ANN,), **wanted: object) -> str:
+    return "".join(picture.seed for picture in opened.pictures(owners, **wanted))
 
 
 @pytest.mark.parametrize(
