@@ -1,10 +1,14 @@
-"""`python -m modules.docs` writes docs/parameters.md from the knobs; a test says when it is out of date."""
+"""`python -m modules.docs` writes docs/parameters.md from the knobs, and the hooks into docs/extensions.md; a test
+says when they are out of date."""
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from modules.extensions.hooks import GROUPS
 from modules.schema.knob import Knob, knobs
 from modules.schema.parts import PARTS
 from modules.schema.registry import Named
@@ -112,5 +116,26 @@ def _rows(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
+EXTENSIONS_PAGE = PAGE.with_name("extensions.md")
+_HOOKS = re.compile(r"(<!-- hooks -->\n).*(<!-- /hooks -->)", re.DOTALL)
+
+
+def extensions_page(text: str) -> str:
+    """The page about extensions with its part about the hooks written anew."""
+    return _HOOKS.sub(lambda found: f"{found[1]}{_all_hooks()}{found[2]}", text)
+
+
+def _all_hooks() -> str:
+    lines: list[str] = []
+    for group, members in GROUPS.items():
+        lines += ["", f"### {group}", ""]
+        for one in members:
+            names = ", ".join(inspect.signature(one).parameters)
+            words = " ".join((one.__doc__ or "").split())
+            lines += [f"- `{one.__name__}({names})`: {words}"]
+    return "\n".join([*lines, "", ""])
+
+
 if __name__ == "__main__":
+    EXTENSIONS_PAGE.write_text(extensions_page(EXTENSIONS_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     PAGE.write_text(parameters_page(), encoding="utf-8")

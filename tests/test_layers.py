@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "training_command",
         "user_command",
     },
-    "docs": {"schema"},
+    "docs": {"schema", "extensions"},
     "bootstrap": {"schema"},
 }
 

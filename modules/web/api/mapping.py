@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from modules.schema import infotext
 from modules.schema.errors import UnknownName
+from modules.schema.extension_options import EXTENSIONS
 from modules.schema.knob import knobs
 from modules.schema.parts import PARTS
 from modules.schema.request import GenerationRequest
@@ -46,7 +47,8 @@ def to_request(body: TextToImage, options: Options, keep: Keep) -> tuple[Generat
         overridden["checkpoint"] = str(overrides[CHECKPOINT])
     try:
         request = _request(body, request_fields(values), overridden)
-        return request.replace(**_parts(body, values, request, keep), **_faces(body, values)), values
+        changes = {**_parts(body, values, request, keep), **_faces(body, values)}
+        return request.replace(**changes, extensions={**request.extensions, **_extensions(body)}), values
     except ValidationError as error:
         raise bad_value(error, GenerationRequest, _SPELLINGS) from None
 
@@ -122,6 +124,21 @@ def _known_sampler(name: str) -> SamplerFacts:
 def refuse_unsupported(body: TextToImage) -> None:
     """Raise for a feature that this program does not have: a picture without it is not what was asked for."""
     known = (SOFT_INPAINTING,) if isinstance(body, ImageToImage) else ()
-    always = next((name for name in body.alwayson_scripts or {} if name.casefold() not in known), None)
-    if always:
-        raise HttpProblem(422, f"Script not found: {always!r}. No scripts that are always on are installed here.")
+    for name in body.alwayson_scripts or {}:
+        if name.casefold() not in known and name not in EXTENSIONS:
+            raise HttpProblem(422, f"Script not found: {name!r}. No extension of that name is on here.")
+
+
+def _extensions(body: TextToImage) -> dict[str, Any]:
+    """Extensions that are named as scripts that are always on: their options in order, or one object of them."""
+    found: dict[str, Any] = {}
+    for name, script in (body.alwayson_scripts or {}).items():
+        if name not in EXTENSIONS:
+            continue
+        facts = EXTENSIONS.get(name)
+        arguments = list(script.get("args") or []) if isinstance(script, dict) else []
+        if len(arguments) > len(facts.knobs):
+            raise HttpProblem(422, f"{facts.label} takes {len(facts.knobs)} args, not {len(arguments)}.")
+        by_name = len(arguments) == 1 and isinstance(arguments[0], dict)
+        found[facts.name] = arguments[0] if by_name else dict(zip(facts.knobs, arguments, strict=False))
+    return found

@@ -15,6 +15,7 @@ from modules.extensions.values import Script
 from modules.schema import infotext
 from modules.schema.errors import BadRequest, UnknownName
 from modules.schema.events import ImageSaved
+from modules.schema.extension_options import EXTENSIONS
 from modules.schema.knob import Knob, knobs
 from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
@@ -162,13 +163,30 @@ def _info(job: Job, order: ScriptRequest, shown: Sequence[ImageSaved], sheets: i
 
 @router.get("/scripts")
 def scripts() -> dict[str, list[str]]:
-    return {tab: [script.name.lower() for script in SCRIPTS if tab in script.tabs] for tab in ("txt2img", "img2img")}
+    return {
+        tab: [
+            *(facts.label.lower() for facts in EXTENSIONS if tab in facts.tabs),
+            *(script.name.lower() for script in SCRIPTS if tab in script.tabs),
+        ]
+        for tab in ("txt2img", "img2img")
+    }
 
 
 @router.get("/script-info")
 def script_info() -> list[dict[str, Any]]:
-    """One entry for each script and tab; `args` in the order of `script_args`."""
-    return [
+    """One entry for each script and tab; `args` in the order of `script_args`. Extensions are always on."""
+    always = [
+        {
+            "name": facts.label.lower(),
+            "is_alwayson": True,
+            "is_img2img": tab == "img2img",
+            "args": [_described(knob) for knob in facts.knobs.values()],
+        }
+        for tab in ("txt2img", "img2img")
+        for facts in EXTENSIONS
+        if tab in facts.tabs
+    ]
+    return always + [
         {
             "name": script.name.lower(),
             "is_alwayson": False,
@@ -189,6 +207,10 @@ def _argument(name: str, script: Script) -> dict[str, Any]:
     if knob is None:
         return {"label": name, "value": False if name == "csv_mode" else [], "minimum": None, "maximum": None,
                 "step": None, "choices": None}  # fmt: skip
+    return _described(knob)
+
+
+def _described(knob: Knob) -> dict[str, Any]:
     return {
         "label": knob.label,
         "value": knob.default,
