@@ -126,6 +126,11 @@ class Jobs:
         rows = self._read(f"SELECT {_COLUMNS} FROM jobs WHERE owner = ? ORDER BY number DESC LIMIT ?", (owner, limit))
         return self._readable(rows)
 
+    def newest(self, owner: str) -> tuple[str, State] | None:
+        """Id and state of the owner's newest job."""
+        rows = self._read("SELECT id, state FROM jobs WHERE owner = ? ORDER BY number DESC LIMIT 1", (owner,))
+        return (rows[0][0], rows[0][1]) if rows else None
+
     def open_jobs(self) -> list[Job]:
         """Running, then waiting jobs, in the order in which they run; trainings last."""
         rows = self._read(f"SELECT {_COLUMNS} FROM jobs WHERE state IN ('running', 'waiting') {_IN_ORDER}", ())

@@ -108,6 +108,10 @@ class Line:
         orders = self._jobs.orders([item.job_id for item in items])
         return [self._own(item, orders[item.job_id]) for item in items if item.job_id in orders]
 
+    def newest(self, owner: str) -> tuple[str, str] | None:
+        """Id and state of the person's newest job, also when it came and went between two looks."""
+        return self._jobs.newest(owner)
+
     def place(self, job: Job) -> tuple[int, int]:
         """(place, how many wait) of a waiting job among those that wait for the same."""
         lane = [item for item in self.items() if item.position and item.training == job.is_training]

@@ -72,6 +72,7 @@ def test_own_jobs_have_content_others_are_somebodys(paused: Line, ann: TestClien
     content = [told[name] for name in ("title", "pictures", "kind", "thumbnail")]
     assert content == ["my secret boat", 3, "generation", None]
     assert (answer.json()["waiting"], answer.json()["left_out"]) == (2, 0)
+    assert (queue(ann)["newest"], answer.json()["newest"]) == ([own, "waiting"], [other, "waiting"])
     for verb in ("cancel", "interrupt", "move", "repeat"):
         assert bob.post(f"/api/v1/jobs/{own}/{verb}", json={"to": "front"}).status_code == 404
 

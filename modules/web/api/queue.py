@@ -53,8 +53,8 @@ def queue(
     `limit`, and one's own wherever they are; `left_out` counts the others.
 
     `seconds` until each is done and `takes`, the seconds that it takes by itself, are null where not known (nothing
-    like it was run yet, or the queue is `paused` since that time). Only one's own jobs say more. `number` is for the
-    owner of this machine, who may cancel any job by it.
+    like it was run yet, or the queue is `paused` since that time). Only one's own jobs say more. `newest` is id and
+    state of one's own newest job. `number` is for the owner of this machine, who may cancel any job by it.
     """
     items = app.line.items()
     own = {job.item.job_id: job for job in app.line.own(owner, _MOST_OWN)}
@@ -64,6 +64,7 @@ def queue(
         "jobs": [_item(item, own.get(item.job_id), mine=item.owner == owner, rules=rules) for item in listed],
         "waiting": sum(1 for item in items if item.position),
         "left_out": len(items) - len(listed),
+        "newest": app.line.newest(owner),
         "paused": app.line.paused,
         "rules": rules,
         "engine": asdict(app.engine_status()),

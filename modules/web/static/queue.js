@@ -18,7 +18,7 @@ export class Queue {
   #rows;
   #recent;
   #stopHearing = null;
-  #own = ""; // ids of one's own open jobs: when they change, there is something new in the history
+  #own = ""; // one's own open jobs and the newest: when they change, there is something new in the history
 
   /** `show(job)` brings a job (as /api/v1/jobs tells it) into sight in its tab. */
   constructor(panel, opener, show) {
@@ -66,7 +66,7 @@ export class Queue {
     one("[data-queue-short]", this.#opener).textContent = short;
     this.#opener.classList.toggle("mine", Boolean(queue?.jobs.some((job) => job.mine)));
     this.#opener.classList.toggle("paused", Boolean(queue?.paused));
-    const own = queue?.jobs.filter((job) => job.mine).map((job) => job.id).join(" ") ?? this.#own;
+    const own = queue ? [queue.newest, ...queue.jobs.filter((job) => job.mine).map((job) => job.id)].join(" ") : this.#own;
     if (own !== this.#own && !this.#panel.hidden) this.#history();
     this.#own = own;
   }
