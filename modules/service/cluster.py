@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ LOCAL = "local"
 """The address of a cluster that is this machine alone, started for the occasion: to try it out."""
 
 _AT_ONCE = 4
+_KNOCK_SECONDS = 5.0
 _STORE_BYTES = 256 << 20
 
 
@@ -61,6 +63,7 @@ class Connection:
         self._settings = settings
         self._users = 0
         self._lock = threading.Lock()
+        _knock(settings.cluster)
         own = {"include_dashboard": False, "object_store_memory": _STORE_BYTES} if self._is_local else {}
         try:
             self.ray.init(
@@ -72,10 +75,7 @@ class Connection:
                 **own,
             )
         except (self.ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise SetupError(
-                f"The Ray cluster at {settings.cluster} cannot be reached ({first_line(error)}): start it on this "
-                "machine with 'ray start --head', as docs/engines.md says."
-            ) from error
+            raise _not_there(settings.cluster, error) from error
 
     @property
     def _is_local(self) -> bool:
@@ -144,3 +144,21 @@ def cluster_engines(settings: Settings, state: Path) -> dict[str, MakeHandle]:
         return lambda on_event, on_death: FarEngine(connection, actor, seat.host, hashes, on_event, on_death)
 
     return {seat.name: maker(seat) for seat in connection.seats()}
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens at HOST:PORT, which Ray itself tries for minutes. Raises SetupError."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.removeprefix("ray://").strip("[]"), int(port)), _KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _not_there(address, error) from error
+
+
+def _not_there(address: str, error: Exception) -> SetupError:
+    return SetupError(
+        f"The Ray cluster at {address} cannot be reached ({first_line(error)}): start it on this machine with 'ray "
+        "start --head', as docs/engines.md says."
+    )
