@@ -102,10 +102,10 @@ class Host:
         self.names.undo_all()
 
     def find(self, hook: str, files: Sequence[str] = ()) -> list[Implementation]:
-        """All of a hook in calling order; only those of certain `files` where these are named."""
+        """All of a hook in the order in which they were loaded; only those of certain `files` where these are named."""
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         found: list[Implementation] = []
-        for one in reversed(caller.get_hookimpls()):
+        for one in sorted(caller.get_hookimpls(), key=lambda one: one.trylast - one.tryfirst):
             extension, _, file = one.plugin_name.partition("/")
             if not files or file in files:
                 found.append(Implementation(extension, file, one.function, tuple(one.argnames)))
