@@ -209,6 +209,8 @@ def test_several_pictures_in_one_zip(ann: TestClient) -> None:
     [
         ("", {"kind": "sculpture"}),
         ("", {"day": "yesterday"}),
+        ("", {"day": "0001-01-01"}),
+        ("/outline", {"day": "9999-12-31"}),
         ("", {"before": "1' OR 1=1"}),
         ("", {"limit": 100_000}),
         ("", {"search": "x" * 2000}),

@@ -72,14 +72,16 @@ def made_at(status: os.stat_result, place: PurePosixPath) -> int:
 
     That is the file's time; but a folder that was copied has new times, and then its name may still tell the day.
     """
-    by_file = status.st_mtime_ns // 1000
+    by_file = max(1, status.st_mtime_ns // 1000)
     day = next((part for part in reversed(place.parts[:-1]) if _DAY.fullmatch(part)), None)
-    if day is None or day == datetime.fromtimestamp(status.st_mtime).date().isoformat():
+    if day is None:
         return by_file
     with contextlib.suppress(ValueError, OSError, OverflowError):
+        if day == datetime.fromtimestamp(status.st_mtime).date().isoformat():
+            return by_file
         noon = int(datetime.fromisoformat(f"{day}T12:00:00").timestamp()) * 1_000_000
         number = _NUMBER.match(place.name)
-        return min(by_file, noon + int(number[0]) if number else noon)
+        return max(1, min(by_file, noon + int(number[0]) if number else noon))
     return by_file
 
 

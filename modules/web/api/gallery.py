@@ -35,6 +35,7 @@ PAGE = 200
 _MOST_ON_A_PAGE = 500
 _MOST_IDS = 5000
 _SHOWN_WORDS = 300
+_YEARS = (1970, 2999)  # those of file systems, and that every system's clock can reckon with
 _FOR_EVER = "private, max-age=31536000, immutable"
 _ASK_AGAIN = "private, no-cache"
 
@@ -81,6 +82,8 @@ async def _wanted(
     favourite: bool = False,
     trash: bool = False,
 ) -> Wanted:
+    if day is not None and not _YEARS[0] <= day.year <= _YEARS[1]:
+        raise BadRequest(f"Days are from {_YEARS[0]} to {_YEARS[1]}.", "day")
     return Wanted(seen, search, day, model, kind, favourite, trash)
 
 
@@ -280,7 +283,7 @@ def _caching(picture: Picture, version: str, suffix: str = "") -> dict[str, str]
         "ETag": f'"{current}{suffix}"',
         "Cache-Control": _FOR_EVER if version == current else _ASK_AGAIN,
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     }
 
 
