@@ -168,6 +168,7 @@ def pause(app: TheApp) -> dict[str, Any]:
 
 @router.post("/queue/resume", dependencies=[OWNER_ONLY])
 def resume(app: TheApp) -> dict[str, Any]:
+    """Let waiting jobs begin again."""
     app.line.resume()
     return _paused(app)
 

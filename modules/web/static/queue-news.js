@@ -1,23 +1,25 @@
-// The queue as the server tells it, asked for once for all who want to know: often while somebody is eager, seldom
+// The queue as the server tells it, asked for once for all who want to know: often while somebody looks at it, seldom
 // otherwise, never in a hidden tab.
 
 import { get } from "./api.js";
 
-const EAGER = 1000;
+export const LOOKING = 1000;
+export const WAITING = 2000;
 const OWN = 3000; // a job of one's own is open, perhaps made on another device
 const IDLE = 8000;
 
 class QueueNews {
-  #listeners = new Map(); // -> whether it is eager
+  #listeners = new Map(); // -> how often it wants to know
   #timer = 0;
   #asking = null;
   latest = null;
 
-  /** `hear(queue)` is called with every answer (null: the server did not give one); gives back what stops that. */
-  listen(hear, eager = false) {
-    this.#listeners.set(hear, eager);
-    if (this.latest && eager) hear(this.latest);
-    if (eager || !this.latest) this.#later(0);
+  /** `hear(queue)` is called with every answer (null: the server did not give one), at least `every` so many ms if it
+   * says so; gives back what stops that. */
+  listen(hear, every = IDLE) {
+    this.#listeners.set(hear, every);
+    if (this.latest && every < IDLE) hear(this.latest);
+    if (!this.latest || every < IDLE) this.#later(0);
     return () => this.#listeners.delete(hear);
   }
 
@@ -48,8 +50,8 @@ class QueueNews {
   }
 
   #wait() {
-    if ([...this.#listeners.values()].some(Boolean)) return EAGER;
-    return this.latest?.jobs.some((job) => job.mine) ? OWN : IDLE;
+    const own = this.latest?.jobs.some((job) => job.mine) ? OWN : IDLE;
+    return Math.min(own, ...this.#listeners.values());
   }
 }
 

@@ -4,7 +4,7 @@
 import { address, get, post } from "./api.js";
 import { action, duration, make, one, say } from "./dom.js";
 import { dragRows } from "./queue-drag.js";
-import { queueNews } from "./queue-news.js";
+import { LOOKING, queueNews } from "./queue-news.js";
 import { icon, KeyedList } from "./queue-rows.js";
 
 const RECENT = 12;
@@ -39,7 +39,7 @@ export class Queue {
     this.#panel.hidden = false;
     this.#opener.setAttribute("aria-expanded", "true");
     this.#panel.focus({ preventScroll: true });
-    this.#stopHearing = queueNews.listen((queue) => queue && this.#draw(queue), true);
+    this.#stopHearing = queueNews.listen((queue) => queue && this.#draw(queue), LOOKING);
     this.#history();
   }
 

@@ -4,7 +4,7 @@
 import { address, get, post, Refused } from "./api.js";
 import { action, duration, make, one, say } from "./dom.js";
 import { Forever } from "./forever.js";
-import { queueNews } from "./queue-news.js";
+import { queueNews, WAITING } from "./queue-news.js";
 
 const ENDED = new Set(["done", "failed", "interrupted", "cancelled"]);
 
@@ -228,7 +228,7 @@ export class Runner {
       this.#words(waiting(mine, queue), mine?.seconds ? `about ${duration(mine.seconds)}` : "");
     };
     this.#words("Waiting");
-    this.#stopHearing = queueNews.listen(hear, true);
+    this.#stopHearing = queueNews.listen(hear, WAITING);
   }
 
   #state(state) {
