@@ -22,7 +22,7 @@ export async function wirePeople(bar) {
   opener.hidden = me.role === "owner" && me.mode === "open";
   say(one("[data-who-name]", opener), me.name || (me.role === "user" ? "Guest" : "Share"));
   opener.setAttribute("aria-label", me.name ? `Logged in as ${me.name}` : me.role === "user" ? "You are a guest" : "Let others in");
-  one("[data-log-out]", menu).hidden = !me.session;
+  wireLeaving(action("log-out", menu), me.session);
   opener.addEventListener("click", () => menu.togglePopover());
   menu.addEventListener("beforetoggle", (event) => event.newState === "open" && place(menu, opener));
   menu.addEventListener("toggle", async (event) => {
@@ -30,6 +30,15 @@ export async function wirePeople(bar) {
     if (event.newState === "open") showMe(menu, await get("access").catch(() => me));
   });
   if (me.shares) wireSharing(menu);
+}
+
+// Gradio keeps forms from being sent, so the server is told here.
+function wireLeaving(button, session) {
+  button.hidden = !session;
+  button.addEventListener("click", async () => {
+    await fetch("/logout", { method: "POST", redirect: "manual" }).catch(() => {});
+    location.assign("/login");
+  });
 }
 
 function place(menu, opener) {

@@ -17,6 +17,5 @@ def place() -> str:
         '<ul class="share-list" data-share-list></ul>'
         '<p class="menu-note" data-share-state role="status"></p>'
         '<button type="button" class="second small" data-action="new-link" hidden>Make a new link</button></section>'
-        '<form method="post" action="/logout" data-log-out hidden>'
-        '<button class="second small">Log out</button></form></div>'
+        '<button type="button" class="second small" data-action="log-out" hidden>Log out</button></div>'
     )
