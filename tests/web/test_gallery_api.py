@@ -14,8 +14,9 @@ from starlette.testclient import TestClient
 
 from modules.service.app import App
 from tests.service.gallery.pictures import A1111, draw, draw_own
-from tests.service.helpers import until
+from tests.service.helpers import make_app, until
 from tests.web.conftest import Connect, body
+from tests.web.visitors import ANN, BOB, logged_in, server_of, with_accounts
 
 GALLERY = "/api/v1/gallery"
 
@@ -102,6 +103,32 @@ def test_the_machines_owner_sees_what_is_nobodys_and_may_ask_for_everybodys(
     assert fox in _ids(bob, whose="everybody")
     assert bob.get(f"{GALLERY}/choices").json()["others"]
     bob.post(f"{GALLERY}/trash", json={"ids": _ids(bob, search="calm sea")})
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """An App with an owner, ann, and a user, bob, and a picture of nobody known."""
+    shared = make_app(tmp_path_factory.mktemp("shared"), server_name="0.0.0.0")
+    with_accounts(shared)
+    shared.gallery.saved(draw(shared.folders.outputs / "txt2img-images" / "old.png", text=A1111), "")
+    yield shared
+    shared.close()
+
+
+def test_a_user_sees_their_own_and_nothing_of_the_machine(shared: App) -> None:
+    server = server_of(shared)
+    bob, ann = logged_in(server, BOB), logged_in(server, ANN)
+    _draw(bob, "a lighthouse")
+    assert [picture["prompt"] for picture in _pictures(bob)] == ["a lighthouse"]
+    assert [picture["model"] for picture in _pictures(ann)] == ["oldart"]
+    assert len(_ids(ann, whose="everybody")) == 2
+    assert bob.get(GALLERY, params={"whose": "everybody"}).status_code == 403
+    answer = bob.post(f"{GALLERY}/trash", json={"ids": _ids(ann), "whose": "everybody"})
+    assert answer.status_code == 403
+    assert bob.get(f"{GALLERY}/pictures/{_ids(ann)[0]}/file", params={"whose": "everybody"}).status_code == 403
+    assert bob.get(f"{GALLERY}/folders").status_code == 403
+    assert bob.post(f"{GALLERY}/folders", json={"path": "/"}).status_code == 403
+    assert bob.get(f"{GALLERY}/choices").json()["folders"] is False
 
 
 # --- serving ---

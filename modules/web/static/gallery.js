@@ -136,7 +136,7 @@ export class Gallery {
       ? `Nothing in the trash answers to that. What is deleted stays here for ${this.#trashDays} days.`
       : asked
         ? "No picture answers to that."
-        : "No pictures yet. What you draw is shown here.";
+        : `No pictures of yours yet. What you draw is shown here.${this.#filter("whose").closest(".field").hidden ? "" : " “Everybody’s” shows those of other people and browsers."}`;
     say(one("[data-empty]", this.#root), total ? "" : none);
   }
 
