@@ -65,7 +65,7 @@ class Dispatcher:
         *,
         planner: Planner,
         inputs: Path,
-        merged: Callable[[], None],
+        merged: Callable[[], object],
         makers: Mapping[str, MakeHandle],
         preload: Callable[[], ModelRef | None],
         settings: Settings,

@@ -43,7 +43,7 @@ class Readers:
         pictures: Pictures,
         estimates: Estimates,
         *,
-        merged: Callable[[], None],
+        merged: Callable[[], object],
         marks: Marks,
         ended: Callable[[Job], None],
         later: Callable[[Callable[[], None]], None],

@@ -48,6 +48,7 @@ from modules.web.api import (
     progress,
     queue,
     scripts,
+    settings,
     train,
     training,
 )
@@ -107,6 +108,7 @@ _OWN = (
     datasets,
     training,
     gallery,
+    settings,
 )
 # The last one answers whatever else is asked of A1111's.
 _A1111 = (options, progress, internal, cards, listing, pnginfo, extras, scripts, train, control, generation)

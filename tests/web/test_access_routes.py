@@ -38,6 +38,8 @@ OWNERS = {
     ("PUT", "/api/v1/styles"),
     ("DELETE", "/api/v1/styles"),
     ("POST", "/api/v1/gallery/folders"),
+    ("PATCH", "/api/v1/settings"),
+    ("POST", "/api/v1/settings/restore"),
     ("POST", "/api/v1/queue/pause"),
     ("POST", "/api/v1/queue/resume"),
 }

@@ -62,7 +62,13 @@ SETTING_OPTIONS: dict[str, str] = {
     "dataset_filename_join_string": "dataset_filename_join_string",
     "api_enable_requests": "api_enable_requests",
 }
-"""Options that are settings: read once at the start, so they are shown here but not changed."""
+"""Options that are settings of the whole program."""
+
+OF_ONE_REQUEST = ("samples_save",)
+"""Options that are settings, and can still be another one for a single request."""
+
+SPELLINGS: dict[str, dict[Any, Any]] = {"samples_format": {"jpg": "jpeg"}}
+"""Values that A1111 spells differently, by option."""
 
 PART_OPTIONS: dict[str, tuple[str, str]] = {
     "img2img_fix_steps": ("image", "exact_steps"),
@@ -97,6 +103,13 @@ FIXED_OPTIONS: dict[str, Any] = {
     "api_useragent": "",
     "grid_save": False,
     "upcast_attn": False,
+    "cross_attention_optimization": "Automatic",
+    "sdxl_crop_top": 0,
+    "sdxl_crop_left": 0,
+    "sdxl_clip_l_skip": False,
+    "sd_lora": "None",
+    "lora_functional": False,
+    "lora_preferred_name": "Alias from file",
     "token_merging_ratio": 0.0,
     "token_merging_ratio_img2img": 0.0,
     "token_merging_ratio_hr": 0.0,

@@ -19,14 +19,17 @@ from pydantic import ValidationError
 from modules.catalog.writing import write_whole
 from modules.schema.errors import BadRequest, UserError
 from modules.schema.request import GenerationRequest
+from modules.schema.settings import Settings
 from modules.service.app import App
 from modules.web.api.option_table import (
     CHECKPOINT,
     FIXED_OPTIONS,
+    OF_ONE_REQUEST,
     OWN_DEFAULTS,
     REQUEST_OPTIONS,
     RESTRICTED,
     SETTING_OPTIONS,
+    SPELLINGS,
     STORED_OPTIONS,
 )
 from modules.web.deps import OWNER_ONLY, TheApp
@@ -55,15 +58,29 @@ class Options:
     def values(self) -> dict[str, Any]:
         """Every option and its value now."""
         fields = {key: getattr(_FALLBACK, field) for key, field in REQUEST_OPTIONS.items()}
-        settings = {key: getattr(self._app.settings, field) for key, field in SETTING_OPTIONS.items()}
+        known = {view.knob.name: view.value for view in self._app.desk.views()}
+        settings = {key: known[field] for key, field in SETTING_OPTIONS.items()}
         start = {CHECKPOINT: self._app.selected_checkpoint, **fields, **OWN_DEFAULTS, **STORED_OPTIONS}
         with self._lock:
             return {**start, **settings, **FIXED_OPTIONS, **self._set}
 
     def checked(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """All values with `changes`; raises for an unknown key, a wrong type, or a value that cannot be had."""
+        """All values with `changes`, for one request; raises for an unknown key, a wrong type, or a value that cannot
+        be had."""
+        merged = self._merged(changes)
         now = self.values()
-        changes = {key: value for key, value in changes.items() if not key.startswith(RESTRICTED)}
+        for key in SETTING_OPTIONS:
+            if merged[key] != now[key] and key not in OF_ONE_REQUEST:
+                raise BadRequest(
+                    f"The option {key!r} is a setting of the whole program: the owner changes it for all requests, "
+                    "with /sdapi/v1/options or on the Settings page.",
+                    key,
+                )
+        return merged
+
+    def _merged(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        now = self.values()
+        changes = _ours(changes)
         for key, value in changes.items():
             if key not in now:
                 raise HttpProblem(500, f"There is no option named {key!r}.", "KeyError")
@@ -78,10 +95,15 @@ class Options:
 
     def update(self, changes: Mapping[str, Any]) -> None:
         """Set values and keep them; nothing is changed when one of them is wrong."""
-        self.checked(changes)
+        self._merged(changes)
+        changes = _ours(changes)
+        now = self.values()
+        settings = {SETTING_OPTIONS[k]: v for k, v in changes.items() if k in SETTING_OPTIONS and v != now[k]}
         checkpoint = changes.get(CHECKPOINT)
         if checkpoint and checkpoint != self._app.selected_checkpoint:
             self._select(checkpoint)
+        if settings:
+            self._app.desk.change(settings)
         kept = {k: v for k, v in changes.items() if k in REQUEST_OPTIONS or k in STORED_OPTIONS}
         with self._lock:
             self._set = {**self._set, **kept}
@@ -95,15 +117,13 @@ class Options:
 
     def _check(self, key: str, value: Any, now: Any) -> None:
         if key in SETTING_OPTIONS and value != now:
-            raise HttpProblem(
-                500,
-                f"The option {key!r} is the setting {SETTING_OPTIONS[key]!r}; it is read at the start, so change it "
-                "in config.json or on the command line and start again.",
-                "RuntimeError",
-            )
+            try:
+                self._app.desk.check({SETTING_OPTIONS[key]: value})
+            except ValidationError as error:
+                raise bad_value(error, Settings, {SETTING_OPTIONS[key]: key}) from None
         if key in FIXED_OPTIONS and value != now:
             raise BadRequest(f"The option {key!r} can only be {FIXED_OPTIONS[key]!r} here.", key)
-        if key in STORED_OPTIONS and type(value) is not type(now):
+        if (key in STORED_OPTIONS or key in SETTING_OPTIONS) and type(value) is not type(now):
             raise BadRequest(f"The option {key!r} is {value!r} but should be like {now!r}.", key)
         if key == "sd_vae" and str(value).casefold() not in ("automatic", "none"):
             self._app.vaes.find(str(value))
@@ -123,6 +143,15 @@ class Options:
     def _save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self._path, json.dumps(self._set, indent=1, ensure_ascii=False).encode())
+
+
+def _ours(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is never changed over the API, and with our spellings."""
+    wanted = {key: value for key, value in changes.items() if not key.startswith(RESTRICTED)}
+    for key in wanted.keys() & SPELLINGS.keys():
+        if isinstance(wanted[key], str):
+            wanted[key] = SPELLINGS[key].get(wanted[key], wanted[key])
+    return wanted
 
 
 def request_fields(values: Mapping[str, Any]) -> dict[str, Any]:
