@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from modules.flags import lent_accounts
+from modules.schema.errors import BadRequest
 from modules.service.app import App
 from modules.web.entrance import safe_next
 from tests.service.helpers import make_app
@@ -168,6 +171,30 @@ def test_programs_log_in_by_password_or_token(named_app: App, named: FastAPI) ->
 )
 def test_malformed_credentials_are_no_fault_of_ours(named: FastAPI, header: str) -> None:
     assert visitor(named).get("/sdapi/v1/samplers", headers={"Authorization": header}).status_code == 401
+
+
+def test_accounts_of_one_start(tmp_path_factory: pytest.TempPathFactory) -> None:
+    app = make_app(tmp_path_factory.mktemp("lent"))
+    try:
+        values = {"lent": ["ann:one, bob:two:three"]}
+        app.people.accounts.lend(lent_accounts(values))
+        client = at_home(server_of(app))
+        assert client.get("/sdapi/v1/samplers").status_code == 401
+        assert client.get("/api/v1/access", headers=basic("bob", "two:three")).json()["role"] == "owner"
+        assert client.get("/api/v1/access", headers=basic("ann", "one")).json()["name"] == "ann"
+        assert not app.people.accounts.path.exists()
+        assert not values
+    finally:
+        app.close()
+
+
+def test_accounts_of_one_start_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "people.txt"
+    file.write_text("ann:one\nbob:two,carl:three\n", encoding="utf-8")
+    assert lent_accounts({"gradio_auth_path": str(file)}) == [("ann", "one"), ("bob", "two"), ("carl", "three")]
+    for values in ({"lent": ["ann"]}, {"lent": [":x"]}, {"gradio_auth_path": str(tmp_path / "none")}):
+        with pytest.raises(BadRequest):
+            lent_accounts(values)
 
 
 def test_removing_an_account_and_a_new_password_end_its_sessions(tmp_path_factory: pytest.TempPathFactory) -> None:
