@@ -25,6 +25,7 @@ _STATUSES: dict[type[UserError], int] = {
     BadRequest: 422, NotAllowed: 403, NotFound: 404, KeyTaken: 409, TooMuch: 429,
 }  # fmt: skip
 _MOST_COMPLAINTS = 20
+_LONGEST_SENTENCE = 2000
 
 
 class HttpProblem(UserError):
@@ -38,6 +39,7 @@ class HttpProblem(UserError):
 
 def error_response(status: int, error: str, detail: str, field: str | None = None) -> JSONResponse:
     """`field` names the request's parameter that is at fault, in the spelling that the client used."""
+    detail = detail if len(detail) <= _LONGEST_SENTENCE else f"{detail[:_LONGEST_SENTENCE]}..."
     content = {"error": error, "detail": detail, "body": "", "errors": detail}
     return JSONResponse(content if field is None else {**content, "field": field}, status)
 

@@ -109,16 +109,21 @@ def count_pictures(folder: Path) -> tuple[int, int]:
 
 
 def _files(folder: Path) -> dict[str, Stamp]:
-    """The files of a folder that are not hidden, in natural order."""
+    """The files of a folder that are not hidden, in natural order. Links that lead out of the folder are left out."""
     found: dict[str, Stamp] = {}
+    inside = Path(os.path.realpath(folder))
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and entry.is_file():
+                if not entry.name.startswith(".") and entry.is_file() and _stays(entry, inside):
                     found[entry.name] = Stamp.of(entry.stat())
     except OSError as error:
         raise BadRequest(f"The folder {folder} cannot be read ({error.strerror}).", "data_root") from None
     return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
+def _stays(entry: os.DirEntry[str], folder: Path) -> bool:
+    return not entry.is_symlink() or Path(os.path.realpath(entry.path)).is_relative_to(folder)
 
 
 def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
