@@ -176,7 +176,7 @@ def test_another_device_finds_the_running_job_the_history_and_the_form(ann: Page
 
 
 def test_what_is_changed_on_the_one_is_there_on_the_other(ann: Page) -> None:
-    write(ann, prompt="typed at the desk")
+    write(ann, prompt="typed at the desk", cfg_scale=9)
     ann.wait_for_timeout(1000)
     phone = elsewhere(ann)
     assert value(phone, "prompt") == "typed at the desk"
@@ -185,6 +185,26 @@ def test_what_is_changed_on_the_one_is_there_on_the_other(ann: Page) -> None:
     ann.reload()
     wait_until_ready(ann)
     assert value(ann, "prompt") == "changed on the phone"
+    write(phone, cfg_scale=7, prompt="")
+    phone.close()  # at once: what was typed last is sent on the way out
+    ann.reload()
+    wait_until_ready(ann)
+    assert (value(ann, "prompt"), value(ann, "cfg_scale")) == ("", "7")
+
+
+def test_a_wrong_clock_hides_nothing_and_an_open_page_catches_up(ann: Page) -> None:
+    ann.clock.install(time="2040-01-01")
+    ann.reload()
+    wait_until_ready(ann)
+    write(ann, prompt="in the year 2040", cfg_scale=9)
+    ann.clock.run_for(2000)
+    phone = elsewhere(ann)
+    expect(phone.locator("#txt2img-prompt")).to_have_value("in the year 2040")
+    write(phone, prompt="today", cfg_scale=7)
+    phone.wait_for_timeout(1000)
+    ann.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(ann.locator("#txt2img-prompt")).to_have_value("today")
+    expect(ann.locator("#txt2img-cfg_scale")).to_have_value("7")
     phone.context.close()
 
 

@@ -62,6 +62,7 @@ export class Queue {
 
   #heard(queue) {
     const [words, short] = queue ? whereabouts(queue) : ["Queue", ""];
+    this.#opener.setAttribute("aria-label", words);
     one("[data-queue-words]", this.#opener).textContent = words;
     one("[data-queue-short]", this.#opener).textContent = short;
     this.#opener.classList.toggle("mine", Boolean(queue?.jobs.some((job) => job.mine)));
