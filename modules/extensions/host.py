@@ -102,7 +102,7 @@ class Host:
         self.names.undo_all()
 
     def find(self, hook: str, files: Sequence[str] = ()) -> list[Implementation]:
-        """All of a hook in the order in which they were loaded; only those of certain `files` where these are named."""
+        """All of a hook in the order of their loading; only those of certain `files` where these are named."""
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         found: list[Implementation] = []
         for one in sorted(caller.get_hookimpls(), key=lambda one: one.trylast - one.tryfirst):

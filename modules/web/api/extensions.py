@@ -113,8 +113,10 @@ def page_file(name: str, path: str, app: TheApp) -> FileResponse:
     pieces = PurePosixPath(path).parts
     if found is None or not pieces or not (path == "style.css" or pieces[0] in _SERVED):
         raise NotFound("There is no such file.")
-    file = found.folder.joinpath(*pieces).resolve()
-    if not file.is_relative_to(found.folder.resolve()) or not file.is_file():
+    home = found.folder.resolve()
+    file = home.joinpath(*pieces).resolve()
+    inside = file == home / "style.css" if path == "style.css" else file.is_relative_to(home / pieces[0])
+    if not inside or not file.is_file():
         raise NotFound("There is no such file.")
     media = _MEDIA.get(file.suffix.lower())
     return FileResponse(file, media_type=media, headers={"Cache-Control": "no-cache"})
