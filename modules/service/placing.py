@@ -50,8 +50,18 @@ class Placing:
         self.hand_out(delivery, engine)
         return True
 
+    def go_on(self, delivery: Delivery, home: Engine) -> None:
+        """Give a job's own engine its next piece; one that trains too is left for an idle one."""
+        order, checkpoint = delivery.job.request, delivery.job.model.checkpoint
+        better = self._engines.to_help(order, checkpoint) if home.training is not None else None
+        if better is not None:
+            delivery.home = better.name
+        self.hand_out(delivery, better or home)
+
     def help(self, deliveries: list[Delivery]) -> None:
         """Give those that have nothing to do pieces of what others draw."""
+        if not self._engines.are_several:
+            return
         for delivery in deliveries:
             while delivery.home and not delivery.job.is_training and delivery.course.has_next:
                 engine = self._engines.to_help(delivery.job.request, delivery.job.model.checkpoint)

@@ -251,3 +251,11 @@ def test_a_missing_ray_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_ray_is_not_imported_unless_it_is_asked_for() -> None:
     code = "import sys, modules.service.app; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_tests_have_the_pins_of_the_cluster() -> None:
+    cluster_pins, test_pins = (
+        {line.split(";")[0] for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if "==" in line}
+        for name in ("requirements-cluster.txt", "requirements-test.txt")
+    )
+    assert cluster_pins <= test_pins

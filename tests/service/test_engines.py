@@ -10,13 +10,10 @@ import psutil
 import pytest
 from PIL import Image
 
-from modules.schema.errors import BadRequest
 from modules.schema.events import Failed, Finished, ImageSaved, Notice, Progress
 from modules.schema.orders import AnyOrder
 from modules.schema.scripts import ScriptRequest
-from modules.schema.settings import Settings
 from modules.service.app import App
-from modules.service.devices import engine_commands
 from tests.service.helpers import ANN, BOB, FAKE, make_app, request, running, to_end, until
 from tests.service.training.helpers import at_step, run_of, training
 
@@ -261,26 +258,18 @@ def test_each_engine_says_what_it_does(two: App) -> None:
     assert logs <= {"engine.log", "engine-2.log"}
 
 
-def _device(command: list[str]) -> tuple[str, str]:
-    return command[command.index("--device") + 1], command[command.index("--threads") + 1]
-
-
-def test_gpus_are_cards_or_devices() -> None:
-    assert list(engine_commands(Settings())) == ["the engine"]
-    commands = engine_commands(Settings(gpus="0, 1,cuda:3 ,CPU", threads=0))
-    assert [_device(command) for command in commands.values()] == [
-        ("cuda:0", "0"), ("cuda:1", "0"), ("cuda:3", "0"), ("cpu", "0")]  # fmt: skip
-    assert list(commands)[:2] == ["engine 1 (cuda:0)", "engine 2 (cuda:1)"]
-
-
-def test_engines_on_the_cpu_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
-    assert [_device(c) for c in engine_commands(Settings(gpus="cpu,0,cpu")).values()] == [
-        ("cpu", "4"), ("cuda:0", "0"), ("cpu", "4")]  # fmt: skip
-    assert [_device(c)[1] for c in engine_commands(Settings(gpus=TWO, threads=3)).values()] == ["3", "3"]
-
-
-@pytest.mark.parametrize("gpus", ["x", "0,,1", "cuda:", "0;1", "-1", "none"])
-def test_gpus_that_make_no_sense_are_refused(gpus: str) -> None:
-    with pytest.raises(BadRequest, match="--gpus"):
-        engine_commands(Settings(gpus=gpus))
+def test_the_next_piece_leaves_an_engine_that_trains_for_one_that_does_not(start: Start, tmp_path: Path) -> None:
+    app = start(tmp_path / "data", gpus=TWO)
+    all_ready(app)
+    first = app.submit(request("slow", steps=60), BOB)
+    running(app, first.id, BOB)
+    learning = app.submit(training(tmp_path, "slow thing", steps=2000), ANN)
+    at_step(app, run_of(app, learning.id), 1)
+    large = app.submit(request("slow", steps=8, batch_count=6), ANN)
+    until(lambda: "is training and drawing" in app.engine_status().text)
+    app.interrupt(first.id, BOB)
+    until(lambda: "is training and drawing" not in app.engine_status().text)
+    assert app.job(large.id, ANN).state == "running"
+    assert isinstance(to_end(app, large.id)[-1], Finished)
+    app.interrupt(learning.id, ANN)
+    to_end(app, learning.id)
