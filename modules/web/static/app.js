@@ -7,6 +7,7 @@ import { wireHires } from "./hires.js";
 import { Img2imgTab } from "./img2img.js";
 import { wireKeys } from "./keys.js";
 import { remember } from "./memory.js";
+import { mine } from "./mine.js";
 import { wireMore } from "./more.js";
 import { PngInfo } from "./pnginfo.js";
 import { Queue } from "./queue.js";
@@ -41,6 +42,10 @@ async function start() {
   }
 
   for (const tab of [txt2img, img2img]) tab.then((drawn) => drawn.wireSending(useAgain));
+  await mine.load();
+  const useDefaults = () => models.form.useDefaults(mine.forms.models ?? {});
+  useDefaults();
+  mine.onChange(useDefaults);
   await remember(models.form, "models", ["checkpoint"]);
   await txt2img;
   document.documentElement.dataset.webui = "ready"; // tests and extensions wait for this

@@ -231,9 +231,36 @@ export class Form {
   /** Another default (the checkpoint's own size); a field still at its old default follows. */
   changeDefault(name, value) {
     const field = this.#fields.get(name);
+    if ("program" in field) {
+      field.program = value; // the person's own wins
+      return;
+    }
     const follows = !field.changed;
     field.default = value;
     if (follows) this.fill({ [name]: value }, false);
+  }
+
+  /** The person's own defaults, by field; all others have the program's. Fields at their old default follow. */
+  useDefaults(values) {
+    const moved = {};
+    for (const field of this.#own.filter((one) => one.element)) {
+      const isOwn = field.name in values;
+      if (!isOwn && !("program" in field)) continue;
+      const follows = !field.changed;
+      if (!("program" in field)) field.program = field.default;
+      field.default = isOwn ? values[field.name] : field.program;
+      if (!isOwn) delete field.program;
+      if (follows) moved[field.name] = field.default;
+    }
+    this.fill(moved, false);
+  }
+
+  /** What can be a default or a preset: what is changed of this form's own fields that can be seen. With `names` those
+   * of them, changed or not. */
+  choices(names = null) {
+    const wanted = names ? (field) => names.includes(field.name) : (field) => field.changed || "program" in field;
+    const fields = this.#own.filter((field) => !field.isLocal && !field.element?.hidden && wanted(field));
+    return Object.fromEntries(fields.map((field) => [field.name, field.value]));
   }
 
   /** What is asked for: every value, those of parts in the part, a part that is off null. */

@@ -10,6 +10,7 @@ import { fillLists } from "./lists.js";
 import { MergerTab } from "./merger.js";
 import { names } from "./names.js";
 import { receive } from "./send.js";
+import { SettingsTab } from "./settings.js";
 
 /** Wire them, each as soon as Gradio has drawn it. `opened(name, build)` opens a tab: see app.js. */
 export function wireMore(opened) {
@@ -21,6 +22,7 @@ export function wireMore(opened) {
   });
   panel("gallery").then(wireGallery);
   panel("extensions").then((root) => new ExtensionsTab(root).load());
+  panel("settings").then((root) => new SettingsTab(root).load());
   panel("cards").then((root) => wireCards(new Cards(root)));
   names.load();
   loadUpscalers();

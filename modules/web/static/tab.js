@@ -6,7 +6,9 @@ import { Form, showChanges } from "./fields.js";
 import { seedOf } from "./infotext.js";
 import { fillListsIn } from "./lists.js";
 import { remember } from "./memory.js";
+import { mine } from "./mine.js";
 import { Output } from "./output.js";
+import { Presets } from "./presets.js";
 import { readPicture } from "./reading.js";
 import { wirePrompts } from "./prompt.js";
 import { Runner } from "./run.js";
@@ -39,6 +41,7 @@ export class DrawTab {
     fillListsIn(root);
     showChanges(this.form, root);
     followNativeSize(this.form, models);
+    this.presets = new Presets(name, this.form, models.form, root);
     wireSizeHint(this.form, models, root);
     this.#wireTools();
     this.#wireDrop();
@@ -46,6 +49,10 @@ export class DrawTab {
 
   /** Fill the form with what was typed last, and find the newest job again. */
   async open() {
+    await mine.load();
+    const use = () => this.form.useDefaults(mine.forms[this.name] ?? {});
+    use();
+    mine.onChange(use);
     await remember(this.form, this.name);
     wirePrompts(this.form, this.root, (name) => this.styles.use(name));
   }
@@ -90,7 +97,7 @@ export class DrawTab {
       const seed = output.current && seedOf(output.current.infotext);
       if (seed) form.fill({ seed });
     });
-    on("clear", () => form.reset(PROMPTS));
+    on("clear", () => form.fill({ prompt: "", negative_prompt: "", styles: [] }));
     on("reset", () => form.reset(form.names.filter((name) => !PROMPTS.includes(name) && !form.field(name).isLocal)));
     on("paste", () => this.#pasteText().catch((error) => this.say(error.message)));
   }

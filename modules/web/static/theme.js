@@ -20,6 +20,12 @@
     else localStorage.setItem(KEY, wanted);
     apply();
   });
+  // What the person has chosen for all their devices.
+  window.addEventListener("webui-theme", ({ detail }) => {
+    if (detail === configured) localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, detail);
+    apply();
+  });
   system.addEventListener("change", apply);
   apply();
 })();

@@ -3,6 +3,7 @@
 import { get, post } from "./api.js";
 import { action, make, one, say } from "./dom.js";
 import { fillLists } from "./lists.js";
+import { mine } from "./mine.js";
 
 const STATES = {
   starting: "Engine starting",
@@ -23,7 +24,10 @@ export class ModelBar {
     this.#bar = bar;
     form.field("checkpoint").input.addEventListener("change", () => this.#choose());
     action("refresh", bar).addEventListener("click", () => this.refresh());
-    action("theme", bar).addEventListener("click", () => dispatchEvent(new Event("webui-toggle-theme")));
+    action("theme", bar).addEventListener("click", () => {
+      dispatchEvent(new Event("webui-toggle-theme"));
+      mine.keepTheme(localStorage.getItem("webui-theme"));
+    });
     form.onChange((names) => {
       if (names.includes("checkpoint")) this.#useFileName();
     });

@@ -18,11 +18,26 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from modules.schema.settings import Settings
-from modules.web.ui import cards, extensions, extras, gallery, img2img, merger, pnginfo, queue, topbar, train, txt2img
+from modules.web.ui import (
+    cards,
+    extensions,
+    extras,
+    gallery,
+    img2img,
+    merger,
+    pnginfo,
+    queue,
+    settings,
+    topbar,
+    train,
+    txt2img,
+)
 from modules.web.ui.extension_parts import PageExtensions, add_tabs, head
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 STATIC_ROUTE = "/static/webui"
+# Of what extensions' parts of the page take; our own uploads have routes with limits of their own.
+_LARGEST_UPLOAD = "200mb"
 STYLES = (
     "base",
     "controls",
@@ -40,6 +55,8 @@ STYLES = (
     "train",
     "runs",
     "queue",
+    "settings",
+    "presets",
     "access",
     "small",
 )
@@ -52,6 +69,7 @@ TABS: dict[str, Callable[[], None]] = {
     "Gallery": gallery.build,
     "PNG Info": pnginfo.build,
     "Checkpoint Merger": merger.build,
+    "Settings": settings.build,
     "Extensions": extensions.build,
 }
 
@@ -103,6 +121,7 @@ def mount(server: FastAPI, app: HasSettings) -> None:
         theme=_theme(),
         head=_head(app.settings.theme) + head(app.extensions),
         show_error=False,
+        max_file_size=_LARGEST_UPLOAD,
         run_history=False,
     )
 

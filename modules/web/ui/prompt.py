@@ -45,10 +45,14 @@ def _tool_row(form: str) -> str:
         f'type="button" class="tool wide" data-action="styles" aria-haspopup="dialog" aria-controls="{form}-styles"'
     )
     cards = 'type="button" class="tool wide" data-action="cards" aria-haspopup="dialog"'
+    presets = (
+        f'type="button" class="tool wide" data-action="presets" aria-haspopup="dialog" aria-controls="{form}-presets"'
+    )
     return (
         f'<div class="prompt-tools" data-prompt-tools><button {opener}>{svg("styles")}<span>Styles</span></button>'
         f'<ul class="chips" data-chips aria-label="Styles in use"></ul>'
-        f"<button {cards}>{svg('cards')}<span>Networks</span></button>{_styles_menu(form)}</div>"
+        f"<button {cards}>{svg('cards')}<span>Networks</span></button>"
+        f"<button {presets}>{svg('star')}<span>Presets</span></button>{_styles_menu(form)}{_presets_menu(form)}</div>"
     )
 
 
@@ -64,4 +68,37 @@ def _styles_menu(form: str) -> str:
         f'<div class="menu-foot"><input type="text" class="text" data-style-name id="{form}-style-name" '
         'placeholder="Name" aria-label="Name of a new style" autocomplete="off" maxlength="120">'
         '<button type="button" class="second small" data-action="save-style">Save both prompts</button></div></div>'
+    )
+
+
+_PARTS = {
+    "sampler": "Sampler, steps, CFG",
+    "size": "Size",
+    "prompt": "Prompt and styles",
+    "negative": "Negative prompt",
+    "rest": "All else that is changed",
+}
+_AT_FIRST = ("sampler", "size")
+
+
+def _presets_menu(form: str) -> str:
+    """What opens above the page: a person's presets of this form, how one is made, and the form's defaults."""
+    parts = "".join(
+        f'<label><input type="checkbox" data-preset-part value="{part}" autocomplete="off"'
+        f"{' checked' if part in _AT_FIRST else ''}><span>{label}</span></label>"
+        for part, label in _PARTS.items()
+    )
+    return (
+        f'<div class="menu presets-menu" id="{form}-presets" popover data-presets-menu role="dialog" '
+        'aria-label="Presets"><ul class="preset-list" data-preset-list></ul>'
+        '<p class="menu-empty" data-preset-empty hidden></p>'
+        '<p class="menu-note" data-preset-note role="status" hidden></p>'
+        f'<fieldset class="preset-parts"><legend>A new preset keeps</legend>{parts}</fieldset>'
+        f'<div class="menu-foot plain"><input type="text" class="text" data-preset-name id="{form}-preset-name" '
+        'placeholder="Name" aria-label="Name of a new preset" autocomplete="off" maxlength="100">'
+        '<button type="button" class="second small" data-action="save-preset">Save</button></div>'
+        '<div class="preset-defaults"><button type="button" class="quiet" data-action="make-default" '
+        'title="All but prompts, seed and checkpoint">Begin with these values</button>'
+        '<button type="button" class="quiet" data-action="program-default">Back to the program\'s</button>'
+        "</div></div>"
     )

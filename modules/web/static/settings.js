@@ -1,0 +1,183 @@
+// The Settings tab: drawn from the declarations that the server sends; a change is sent as soon as it is made.
+
+import { address, call, get, post } from "./api.js";
+import { action, later, make, one, say } from "./dom.js";
+import { mine, showTheme } from "./mine.js";
+import { Setting } from "./setting-row.js";
+
+export class SettingsTab {
+  #root;
+  #rows = new Map();
+  #sections = [];
+  #sure = null;
+
+  constructor(root) {
+    this.#root = root;
+    const again = () => this.#filter();
+    one("[data-settings-search]", root).addEventListener("input", later(again, 80));
+    one("[data-settings-changed]", root).addEventListener("change", again);
+    action("export-settings", root).href = address("settings/export");
+    action("restore-settings", root).addEventListener("click", () => this.#restoreAll());
+    this.#wireImport();
+  }
+
+  async load() {
+    try {
+      this.#draw(await get("settings"));
+    } catch (refused) {
+      this.#say(refused.message);
+    }
+    this.#root.dataset.ready = "";
+  }
+
+  #say(text) {
+    say(one("[data-settings-said]", this.#root), text);
+  }
+
+  #draw(answer) {
+    const sections = [
+      { name: "mine", title: "Yours", help: "For you alone, on every device where you are known.", settings: answer.mine },
+      ...answer.sections,
+    ];
+    this.#rows.clear();
+    this.#sections = sections.map((section) => this.#section(section));
+    one("[data-settings-list]", this.#root).replaceChildren(...this.#sections.map(({ element }) => element), this.#none());
+    one("[data-settings-nav]", this.#root).replaceChildren(...this.#sections.map(({ link }) => link));
+    if (answer.file) this.#sections.at(-1).element.append(make("p", { className: "help", textContent: `Kept in ${answer.file}.` }));
+    this.#show(answer);
+  }
+
+  #none() {
+    return make("p", { className: "hint settings-none", hidden: true, textContent: "No setting is called so." });
+  }
+
+  #section({ name, title, help, settings }) {
+    const id = `settings-${name}`;
+    const heading = make("h2", { id, textContent: title, tabIndex: -1 });
+    const element = make("section", { className: "settings-section" }, heading);
+    element.setAttribute("aria-labelledby", id);
+    if (help) element.append(make("p", { className: "help", textContent: help }));
+    const rows = settings.map((facts) => this.#row(name === "mine", facts));
+    element.append(...rows.map((row) => row.element));
+    const link = make("button", { type: "button", textContent: title });
+    link.addEventListener("click", () => {
+      heading.scrollIntoView({ block: "start" });
+      heading.focus({ preventScroll: true });
+    });
+    return { element, link, rows };
+  }
+
+  #row(isMine, facts) {
+    const row = new Setting(facts, isMine, (value) => this.#change(row, value));
+    this.#rows.set(row.key, row);
+    return row;
+  }
+
+  // The server answers with all settings: what one change does to others is seen as well.
+  async #change(row, value) {
+    this.#say("");
+    const path = row.isMine ? "settings/mine" : "settings";
+    try {
+      this.#show(await call("PATCH", path, { values: { [row.name]: value } }));
+      row.blame("");
+      if (row.waits) this.#say(`${row.label} is kept; it counts after a restart.`);
+    } catch (refused) {
+      row.blame(refused.message);
+      return;
+    }
+    if (row.name === "theme") showTheme(this.#rows.get("mine.theme").value);
+  }
+
+  #show(answer) {
+    for (const facts of answer.mine) this.#rows.get(`mine.${facts.name}`)?.show(facts);
+    for (const facts of answer.sections.flatMap(({ settings }) => settings)) this.#rows.get(facts.name)?.show(facts);
+    this.#filter();
+  }
+
+  #filter() {
+    const words = one("[data-settings-search]", this.#root).value.toLowerCase().split(/\s+/).filter(Boolean);
+    const changed = one("[data-settings-changed]", this.#root).checked;
+    let some = false;
+    for (const { element, link, rows } of this.#sections) {
+      for (const row of rows) row.element.hidden = (changed && !row.isChanged) || !words.every((word) => row.text.includes(word));
+      const seen = rows.some((row) => !row.element.hidden);
+      element.hidden = link.hidden = !seen;
+      some ||= seen;
+    }
+    one(".settings-none", this.#root).hidden = some;
+  }
+
+  // Asks once more in the button itself.
+  async #restoreAll() {
+    const button = action("restore-settings", this.#root);
+    const label = one("span", button);
+    if (!this.#sure) {
+      label.textContent = "Yes, restore all";
+      this.#sure = setTimeout(() => this.#calm(label), 5000);
+      return;
+    }
+    clearTimeout(this.#sure);
+    this.#calm(label);
+    const own = [...this.#rows.values()].filter((row) => row.isMine);
+    try {
+      const values = Object.fromEntries(own.map((row) => [row.name, null]));
+      let answer = await call("PATCH", "settings/mine", { values });
+      if (answer.may_change) answer = await post("settings/restore");
+      for (const row of this.#rows.values()) row.blame("");
+      this.#show(answer);
+      showTheme(this.#rows.get("mine.theme").value);
+      this.#say("Everything is at its default.");
+    } catch (refused) {
+      this.#say(refused.message);
+    }
+  }
+
+  #calm(label) {
+    label.textContent = "Restore all";
+    this.#sure = null;
+  }
+
+  #wireImport() {
+    const file = one("[data-settings-file]", this.#root);
+    action("import-settings", this.#root).addEventListener("click", () => file.click());
+    file.addEventListener("change", async () => {
+      const [chosen] = file.files;
+      if (chosen) await this.#import(chosen);
+      file.value = "";
+    });
+  }
+
+  async #import(file) {
+    this.#say("");
+    try {
+      const content = JSON.parse(await file.text());
+      const report = await post("settings/import", content);
+      await Promise.all([this.load(), mine.reload()]);
+      showTheme(this.#rows.get("mine.theme").value);
+      this.#report(file.name, report);
+    } catch (error) {
+      this.#say(error instanceof SyntaxError ? `${file.name} is no JSON file.` : error.message);
+    }
+  }
+
+  #report(name, { taken, left }) {
+    const box = one("[data-settings-report]", this.#root);
+    const close = make("button", { type: "button", className: "quiet", textContent: "Close" });
+    close.addEventListener("click", () => {
+      box.hidden = true;
+      action("import-settings", this.#root).focus();
+    });
+    const lists = [
+      [`Taken over (${taken.length})`, taken.map(({ key, what }) => [key, what]), true],
+      [`Left (${left.length})`, left.map(({ key, reason }) => [key, reason]), !taken.length],
+    ];
+    box.replaceChildren(make("h2", { textContent: name }), ...lists.map((list) => lines(...list)), close);
+    box.hidden = false;
+    box.focus();
+  }
+}
+
+function lines(title, pairs, open) {
+  const items = pairs.map(([key, words]) => make("li", {}, make("code", { textContent: key }), ` ${words}`));
+  return make("details", { open }, make("summary", { textContent: title }), make("ul", {}, ...items));
+}
