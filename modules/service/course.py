@@ -203,6 +203,11 @@ class Course:
         """What one engine would have taken."""
         return self._seconds
 
+    @property
+    def used(self) -> float | None:
+        """The seconds it had of several engines together; None where one did it all."""
+        return self._seconds if len(self._drew) > 1 else None
+
     def placed(self, piece: Piece, event: Progress | Preview) -> Progress | Preview | None:
         """What an engine says of its piece, as news of the whole job; previews only of what is to come first."""
         if isinstance(event, Progress):

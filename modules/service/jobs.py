@@ -136,6 +136,13 @@ class Jobs:
         rows = self._read(f"SELECT {_COLUMNS} FROM jobs WHERE state IN ('running', 'waiting') {_IN_ORDER}", ())
         return self._readable(rows)
 
+    def left_over(self) -> list[Job]:
+        """What an earlier run of the program leaves to be looked after: running jobs, and trainings that wait."""
+        rows = self._read(
+            f"SELECT {_COLUMNS} FROM jobs WHERE state = 'running' OR (state = 'waiting' AND training = 1)", ()
+        )
+        return self._readable(rows)
+
     def open_requests(self) -> list[str]:
         """The requests of all open jobs, as JSON."""
         return [row[0] for row in self._read("SELECT request FROM jobs WHERE state IN ('running', 'waiting')", ())]
@@ -225,11 +232,11 @@ class Jobs:
 
     def end_unreadable(self) -> None:
         """Fail open jobs whose request this version of the program does not understand."""
-        for row in self._read(f"SELECT {_COLUMNS} FROM jobs WHERE state IN ('running', 'waiting')", ()):
+        for job_id, request in self._read("SELECT id, request FROM jobs WHERE state IN ('running', 'waiting')", ()):
             try:
-                self._job(row)
+                ORDER.validate_json(request)
             except ValidationError:
-                self.end(row[0], "failed", "The job was made by another version of this program; start it again.")
+                self.end(job_id, "failed", "The job was made by another version of this program; start it again.")
 
     def end(self, job_id: str, state: State, message: str = "", *, used: float | None = None) -> None:
         """`used`: the seconds that the job had of all engines together; None: the time since it was claimed."""

@@ -103,7 +103,8 @@ class Readers:
         self._ended(job)
         state: State = "failed" if isinstance(ending, Failed) else _ENDINGS.get(ending.reason, "done")
         try:
-            self._jobs.end(job.id, state, ending.message if isinstance(ending, Failed) else "")
+            message = ending.message if isinstance(ending, Failed) else ""
+            self._jobs.end(job.id, state, message, used=delivery.course.used)
             if isinstance(ending, Finished):
                 self._estimates.learn(job, replace(ending, seconds=delivery.course.seconds_of_work))
             if isinstance(job.request, MergeRequest):

@@ -13,7 +13,7 @@ _ENDED = "The program ended while this job was running"
 def recover(jobs: Jobs, streams: Streams, marks: RunMarks, *, resumes: bool) -> None:
     """End what was running; a training goes back to its place in the queue where it `resumes`, else it is paused."""
     jobs.end_unreadable()
-    for job in jobs.open_jobs():
+    for job in jobs.left_over():
         if job.state == "waiting":
             marks.waits(job)
         elif not job.is_training:

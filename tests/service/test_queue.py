@@ -308,6 +308,17 @@ def test_the_next_job_is_the_first_of_an_index(tmp_path: Path) -> None:
     assert "TEMP B-TREE" not in plan
 
 
+def test_a_start_with_a_long_queue_looks_at_each_job_once(tmp_path: Path) -> None:
+    jobs = filled(tmp_path, 2_000)
+    jobs.claim_next()
+    training = jobs.add(TrainingRequest(name="word", data_root="set", seed=1), MODEL, BOB)
+    work = Work(jobs)
+    jobs.end_unreadable()
+    assert len(work.statements) == 1
+    assert [(job.state, job.id == training.id) for job in jobs.left_over()] == [("running", False), ("waiting", True)]
+    assert len(work.statements) < 10
+
+
 def test_a_hundred_who_look_cost_as_much_as_one(tmp_path: Path) -> None:
     """The long list is read once, and each person's own few jobs by their ids."""
     jobs = filled(tmp_path, 10_000)

@@ -18,9 +18,9 @@ def build() -> None:
 def opener() -> str:
     """The button of the top bar; its words say where one's own job is."""
     return (
-        '<button type="button" class="queue-open" data-action="queue" aria-label="Queue" aria-expanded="false" aria-haspopup="dialog" '
-        f'title="Queue and history">{svg("queue")}<span class="queue-words" data-queue-words>Queue</span>'
-        '<span class="queue-short" data-queue-short aria-hidden="true"></span></button>'
+        '<button type="button" class="queue-open" data-action="queue" aria-label="Queue" aria-expanded="false" '
+        f'aria-haspopup="dialog" title="Queue and history">{svg("queue")}'
+        '<span class="queue-words" data-queue-words>Queue</span><span class="queue-short" data-queue-short aria-hidden="true"></span></button>'
     )
 
 
