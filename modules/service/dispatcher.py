@@ -45,6 +45,7 @@ from modules.service.worker import Death
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 10.0
+_MOST_UNHOUSED = 4
 
 
 class Dispatcher:
@@ -172,7 +173,7 @@ class Dispatcher:
 
     def _next(self) -> None:
         """Jobs without an engine come first, then waiting ones, then a training; who is idle then helps a job."""
-        while self.engines.any_free and self._all_housed():
+        while self._unhoused() < _MOST_UNHOUSED and self.engines.any_free:
             job = self._jobs.claim_next()
             if job is None:
                 break
@@ -183,9 +184,12 @@ class Dispatcher:
                 self._begin(job)
         self._placing.help(self._under_way())
 
-    def _all_housed(self) -> bool:
-        """Whether every job under way that draws has an engine; each that has none is given one, if one is free."""
-        return all([self._placing.housed(one) or one.job.is_training for one in self._under_way()])
+    def _unhoused(self) -> int:
+        """How many jobs under way have no engine, beside trainings; each of them is given one, if one is free.
+
+        With one free these are jobs that only other engines can do, and there is no need to wait for those.
+        """
+        return sum(not self._placing.housed(one) and not one.job.is_training for one in self._under_way())
 
     @property
     def _has_training(self) -> bool:
@@ -289,7 +293,7 @@ class Dispatcher:
         delivery.course.ended(piece, ending)
         self._readers.deliver(delivery)
         if delivery.home == engine.name:
-            self._placing.hand_out(delivery, engine)
+            self._placing.go_on(delivery, engine)
         else:
             self._settle(delivery)
 

@@ -20,7 +20,8 @@ def opener() -> str:
     return (
         '<button type="button" class="queue-open" data-action="queue" aria-label="Queue" aria-expanded="false" '
         f'aria-haspopup="dialog" title="Queue and history">{svg("queue")}'
-        '<span class="queue-words" data-queue-words>Queue</span><span class="queue-short" data-queue-short aria-hidden="true"></span></button>'
+        '<span class="queue-words" data-queue-words>Queue</span>'
+        '<span class="queue-short" data-queue-short aria-hidden="true"></span></button>'
     )
 
 
