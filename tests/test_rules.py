@@ -13,8 +13,8 @@ import pytest
 
 from tests.sources import ROOT, Source, sources
 
-ALL = sources(".", "modules", "benchmarks", "tests")
-PRODUCT = sources(".", "modules", "benchmarks")
+ALL = sources(".", "modules", "benchmarks", "extensions-builtin", "tests")
+PRODUCT = sources(".", "modules", "benchmarks", "extensions-builtin")
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
