@@ -15,7 +15,7 @@ from datetime import date
 from PIL import Image
 
 from modules.schema.captioning import CaptionRequest
-from modules.schema.errors import BadRequest, NotAllowed, NotFound, TooMuch
+from modules.schema.errors import BadRequest, NotAllowed, NotFound, TooMuch, UserError
 from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
 from modules.schema.orders import AnyOrder
@@ -153,8 +153,10 @@ class Limits:
             return
         if isinstance(resolved, ScriptRequest):
             self._check_cells(resolved, bounds)
+        elif isinstance(resolved, GenerationRequest):
+            _check_drawing(resolved, bounds)  # an extension may have changed what was asked for
         with self._lock:
-            self._check_room(resolved.image_count, owner, bounds)
+            self._check_room(self._pictures(resolved), owner, bounds)
             yield
 
     # Inside
@@ -166,22 +168,32 @@ class Limits:
                 f"You have {len(waiting)} jobs in the queue, and no more than {bounds.queue} are taken from one "
                 "person: wait until one of them is done."
             )
-        had = self._drawn.count(owner) + sum(_left(job) for job in waiting)
+        had = self._drawn.count(owner) + sum(self._left(job) for job in waiting)
         if bounds.pictures and had + pictures > bounds.pictures:
             raise TooMuch(
                 f"You may draw {bounds.pictures} pictures a day, {had} of today's are drawn or ordered, and this "
                 f"would be {pictures} more: ask for fewer, go on tomorrow, {_HIGHER}."
             )
 
+    def _left(self, job: Job) -> int:
+        """Pictures that a job will still bring."""
+        return max(self._pictures(job.request) - len(job.images), 0)
+
+    def _pictures(self, order: AnyOrder) -> int:
+        """What comes out of an order: tiles that are put together are no pictures of their own."""
+        if not isinstance(order, ScriptRequest):
+            return order.image_count
+        try:
+            return order.image_count if make_program(order, self._inputs).saves_cells else order.base.image_count
+        except UserError:
+            return order.image_count  # what it begins with is gone: it will not run at all
+
     def _check_cells(self, order: ScriptRequest, bounds: Bounds) -> None:
         """An axis of steps or sizes goes beyond what its base says."""
         program = make_program(order, self._inputs)
-        if program.in_order:
-            first = program.cell(0)
-            cells = [first] if isinstance(first, ExtrasRequest) else []
-        else:
-            cells = [program.cell(index) for index in range(program.cells)]
-        for cell in cells:
+        # What comes after the first of those in order is not known yet; it is no larger than that.
+        known = 1 if program.in_order else program.cells
+        for cell in (program.cell(index) for index in range(known)):
             if isinstance(cell, ExtrasRequest):
                 self._check_extras(cell, bounds)
             else:
@@ -246,8 +258,3 @@ def _check_size(size: tuple[int, int], bounds: Bounds, field: str) -> None:
             f"Your pictures may be {bounds.size} pixels wide or high, and this would be {size[0]}x{size[1]}: make it "
             f"smaller, {_HIGHER}.", field,
         )  # fmt: skip
-
-
-def _left(job: Job) -> int:
-    """Pictures that a job will still draw."""
-    return max(job.request.image_count - len(job.images), 0)

@@ -192,8 +192,7 @@ class Pictures:
     def _address(self, job: Job, file: FinishedFile, name: str, path: Path | None) -> ImageSaved:
         try:
             self._jobs.add_picture(name, job, path)
-            if not file.sheet:
-                self._count(job.owner)
+            self._count(job.owner)
         except DatabaseError:
             log.exception("the address of %s could not be stored", name)
         if path is not None:

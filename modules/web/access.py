@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import re
@@ -26,6 +27,7 @@ from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from modules.schema.errors import UserError
 from modules.schema.settings import Settings
 from modules.service.accounts import GUEST, Account, Role
 from modules.service.people import People
@@ -46,6 +48,7 @@ _REMEMBERED = 256
 _REMEMBERED_SECONDS = 300.0
 # Each check of a password takes 64 MiB and a core for a moment.
 _AT_A_TIME = 2
+_MOST_WAITING = 32
 _LONGEST_CREDENTIALS = 2000
 
 
@@ -61,7 +64,7 @@ class Visitor:
 
 
 class TooManyTries(Exception):
-    """Passwords were guessed: nothing is listened to for so many seconds."""
+    """Passwords were guessed, or all try at once: nothing is listened to for so many seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -112,7 +115,7 @@ class Access:
         """The account, when that is its password; counts failures. Raises TooManyTries."""
         tried = name.strip().casefold()[:100]
         wait = self.throttle.wait(address, tried)
-        if wait > 0:
+        if wait > 0 or self._limiter.statistics().tasks_waiting >= _MOST_WAITING:
             raise TooManyTries(wait)
         account = await run_sync(self.people.accounts.check, name, password, limiter=self._limiter)
         if account is None:
@@ -145,8 +148,9 @@ class Access:
             return None
         cookies: tuple[str, ...] = ()
         if session.should_be_renewed:
-            await run_sync(self.people.sessions.renew, token)
-            cookies = (self.session_cookie(token, scope, headers),)
+            with contextlib.suppress(UserError):  # a full disk lets it end in its time, no sooner
+                await run_sync(self.people.sessions.renew, token)
+                cookies = (self.session_cookie(token, scope, headers),)
         if session.person.startswith(GUEST):
             return Visitor(session.person, "user", "", token, cookies)
         account = self.people.accounts.of_person(session.person)

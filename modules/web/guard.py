@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modules.schema.errors import SetupError
+from modules.schema.errors import SetupError, UserError
 from modules.web.access import Access, TooManyTries
 from modules.web.entrance import Entrance
 from modules.web.errors import error_response
@@ -57,7 +57,10 @@ class Guard:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
         else:
-            await answer(scope, receive, send)
+            try:
+                await answer(scope, receive, send)
+            except UserError as error:  # a session could not be written; nothing was sent yet
+                await error_response(500, type(error).__name__, str(error))(scope, receive, send)
 
     async def _at_the_gate(self, scope: Scope, headers: Headers) -> tuple[ASGIApp | None, tuple[str, ...]]:
         """What is answered here, None for a request that passes; and cookies that go with the answer."""

@@ -97,9 +97,12 @@ def is_here(scope: Scope, headers: Headers, server_name: str) -> bool:
 
     A proxy or tunnel on this machine says so in a header: what it hands on is from elsewhere.
     """
-    client = scope.get("client")
-    near = is_loopback(client[0] if client else None) or is_loopback(server_name)
-    named = hostname(headers.get("host", "")) in LOOPBACK_NAMES | {server_name.casefold()}
+    client, server = scope.get("client"), scope.get("server")
+    address = client[0] if client else None
+    # No other machine can hold a connection from an address that is ours.
+    own = {address} if server and address == server[0] else set()
+    near = is_loopback(address) or is_loopback(server_name) or bool(own)
+    named = hostname(headers.get("host", "")) in LOOPBACK_NAMES | {server_name.casefold()} | own
     return near and named and not any(name in headers for name in _FORWARDED)
 
 

@@ -168,6 +168,19 @@ def test_enlarging_has_the_same_limit_of_size(app: App, guest: str) -> None:
     app.submit(ExtrasRequest(pictures=(name,), names=("a",), texts=("",), upscaler_1="Lanczos", scale=2), guest)
 
 
+@pytest.mark.parametrize("name", ["SD upscale", "Loopback", "Outpainting mk2", "Poor man's outpainting"])
+def test_scripts_that_go_step_by_step_are_looked_at_too(app: App, guest: str, name: str) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (128, 128)).save(file, "PNG")
+    base = request(width=128, height=128, image={"picture": app.inputs.add(file.getvalue())})
+    app.submit(ScriptRequest(script=name, base=base, options={}), guest)
+    with pytest.raises(BadRequest, match="30 steps"):
+        app.submit(ScriptRequest(script=name, base=base.replace(steps=31), options={}), guest)
+    if name == "SD upscale":
+        with pytest.raises(BadRequest, match="768x768"):
+            app.submit(ScriptRequest(script=name, base=base, options={"scale": 6.0}), guest)
+
+
 def test_models_are_merged_by_the_owner(app: App, guest: str) -> None:
     with pytest.raises(NotAllowed, match="owner of this machine"):
         app.submit(MergeRequest(checkpoint_a="miniature", checkpoint_b="miniature", name="x"), guest)

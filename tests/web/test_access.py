@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from modules.flags import lent_accounts
-from modules.schema.errors import BadRequest
+from modules.schema.errors import BadRequest, UserError
 from modules.service.app import App
 from modules.web.entrance import safe_next
 from tests.service.helpers import make_app
@@ -237,6 +237,18 @@ def test_the_form_takes_no_megabytes(named: FastAPI) -> None:
     assert visitor(named).get("/logout").status_code == 405
 
 
+def test_a_session_that_cannot_be_written_is_one_sentence(
+    named_app: App, named: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_account: object) -> str:
+        raise UserError("sessions.json cannot be written (No space left on device): make that possible first.")
+
+    monkeypatch.setattr(named_app.people.sessions, "open", refuse)
+    answer = log_in(visitor(named), BOB)
+    assert answer.status_code == 500
+    assert "cannot be written" in answer.json()["detail"]
+
+
 # Where to go on to
 
 
@@ -291,6 +303,13 @@ def test_at_the_machine_nobody_is_asked(lan: FastAPI) -> None:
 )
 def test_what_a_proxy_hands_on_is_not_from_here(lan: FastAPI, headers: dict[str, str]) -> None:
     assert at_home(lan).get("/api/v1/status", headers=headers).status_code == 401
+
+
+def test_the_machine_may_call_itself_by_its_address_in_the_network(lan: FastAPI) -> None:
+    own = visitor(lan, "192.168.1.5")
+    assert me(own)["role"] == "owner"
+    assert own.get("/api/v1/status", headers={"Host": "desk.local:7860"}).status_code == 401
+    assert own.get("/api/v1/status", headers={"X-Forwarded-For": "192.168.1.5"}).status_code == 401
 
 
 def test_other_devices_cannot_say_that_they_are_here(lan: FastAPI) -> None:
