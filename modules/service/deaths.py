@@ -30,10 +30,11 @@ class Retries:
         self.retry_lost = retry_lost
         self._trainings: dict[str, _Standstill] = {}
 
-    def again(self, job: Job, step: int) -> bool:
-        """Whether `job`, which died at `step` (of a training), is to be run again."""
+    def again(self, job: Job, step: int, death: Death) -> bool:
+        """Whether `job`, which died at `step` (of a training), is to be run again; a machine that is switched off is
+        not the job's fault."""
         if not job.is_training:
-            return self.retry_lost and job.attempts < MOST_ATTEMPTS
+            return (self.retry_lost or bool(death.reason)) and job.attempts < MOST_ATTEMPTS
         known = self._trainings.setdefault(job.id, _Standstill())
         if step > known.step:
             known.step, known.deaths = step, 1

@@ -319,7 +319,7 @@ class Dispatcher:
         """Its engine has died."""
         now = self._streams.of(delivery.job.id).newest(TrainStep)
         step = now.step if isinstance(now, TrainStep) else 0
-        if not delivery.asked and self._retries.again(delivery.job, step):
+        if not delivery.asked and self._retries.again(delivery.job, step, death):
             self._run_again(delivery)
             self._streams.of(delivery.job.id).publish(Notice(lost_sentence(delivery.job), "warning"))
             return

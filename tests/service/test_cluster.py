@@ -141,6 +141,16 @@ def test_a_machine_that_is_lost_in_mid_job_loses_nothing(start: Start, tmp_path:
     assert len(ray.actors) == 3
 
 
+def test_the_only_other_machine_goes_and_comes_back(start: Start, tmp_path: Path, ray: Ray) -> None:
+    app = far(start, tmp_path / "cluster", 1)
+    job = app.submit(request("slow seeded", steps=10, batch_count=4), ANN)
+    until(lambda: len(app.job(job.id, ANN).images) >= 1)
+    ray.actors[0].vanish()
+    events = to_end(app, job.id)
+    assert isinstance(events[-1], Finished)
+    assert [image.index for image in app.job(job.id, ANN).images] == list(range(4))
+
+
 def test_an_engine_that_dies_on_its_machine_is_started_again_there(start: Start, tmp_path: Path, ray: Ray) -> None:
     app = far(start, tmp_path / "cluster")
     job = app.submit(request("slow seeded", steps=10, batch_count=6), ANN)
