@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from modules.flags import read_settings, translate
+from modules.schema import log_lines
 from modules.schema.events import EngineStatus, Event, Failed, Finished, Notice, Progress
 from modules.service.access_link import qr_text
 from modules.service.app import App
@@ -41,7 +42,7 @@ def show_code(text: str) -> None:
 
 def start_log(level: str) -> None:
     """Log to stderr."""
-    logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_lines.start(level.upper(), sys.stderr)
     if level == "info":
         logging.getLogger("uvicorn").setLevel("WARNING")  # its comings and goings mean nothing to an artist
 

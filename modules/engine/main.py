@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
 from modules.engine.orders import Orders
+from modules.schema import log_lines
 from modules.schema.engine import Command, EngineJob, ModelRef, write_frame
 from modules.schema.errors import OutOfMemory, UserError
 from modules.schema.events import ENDINGS, EngineStatus, Event, Failed, Finished, TrainStep, pack, to_json
@@ -313,7 +314,7 @@ def main(words: list[str] | None = None) -> int:
     arguments = _arguments(words)
     # Ctrl+C in the terminal reaches the whole group; the web process ends this one in its own time.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    log_lines.start(logging.INFO, sys.stderr)
     frames, commands = _claim_output(), _claim_input()
     orders = Orders()
     threading.Thread(target=_read_until_closed, args=(orders, commands), name="commands", daemon=True).start()
