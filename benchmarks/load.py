@@ -34,8 +34,9 @@ from benchmarks.startup import free_port
 ROOT = Path(__file__).resolve().parents[1]
 GREEDY = 10
 SIZE = 128
+_ARRIVING = 20.0
 _POLL_SECONDS = 5.0
-_PATIENCE = 600.0
+_PATIENCE = 400.0
 _MIB = 1 << 20
 
 
@@ -85,11 +86,12 @@ class Session:
             timeout=httpx.Timeout(60, read=_PATIENCE),
             limits=httpx.Limits(max_connections=40),
             trust_env=False,
+            verify=False,  # plain http: reading the list of certificates a hundred times would be measured too
         )
 
     async def run(self, at_a_time: int) -> None:
-        """Order and watch until the time is over, and to the end of what was ordered."""
-        await asyncio.sleep(self._dice.uniform(0, 5))
+        """Order and watch until the time is over, to the end of what was ordered; then ask once more for it all."""
+        await asyncio.sleep(self._dice.uniform(0, _ARRIVING))
         async with self._client:
             await self._get("page", "/")
             while time.monotonic() < self._until:
@@ -97,10 +99,6 @@ class Session:
                     for _ in range(at_a_time):
                         group.create_task(self._one())
                 await asyncio.sleep(self._dice.uniform(0, 0.5))
-
-    async def check(self) -> None:
-        """What the server says of each job afterwards."""
-        async with self._client:
             for one in [job for job in self._record.jobs if job.session == self.number]:
                 await self._check(one)
 
@@ -239,19 +237,10 @@ async def _part(address: str, web: psutil.Process, sessions: int, seconds: float
     try:
         async with asyncio.timeout(seconds + _PATIENCE):
             await asyncio.gather(*(one.run(GREEDY if one.number == 0 else 1) for one in people))
-            await _checks(people, address, record)
     finally:
         for task in beside:
             task.cancel()
     return record
-
-
-async def _checks(people: list[Session], address: str, record: Record) -> None:
-    """Each person asks once more for all that was theirs."""
-    for one in people:
-        again = Session(one.number, address, record, 0)
-        again._client.cookies = one._client.cookies  # noqa: SLF001 - the same person
-        await again.check()
 
 
 def report(name: str, record: Record, sessions: int, seconds: float) -> bool:
