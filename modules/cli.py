@@ -94,6 +94,7 @@ def _serve(arguments: list[str], program: Path) -> int:
         app.people.accounts.lend(lent)
         if settings.no_auth and app.people.accounts.exist():
             raise BadRequest("There are accounts, so --no-auth cannot be: remove them, or start without --no-auth.")
+        app.desk.notices += notices
         say(*app.notices)
         from modules.web.server import serve  # while the engine process is starting already
 

@@ -42,7 +42,7 @@ class SettingView:
 
 
 class SettingsDesk:
-    """Reads and changes the settings. Safe for threads.
+    """Reads and changes the settings. Safe for threads. `notices`: what was wrong with their file, for the owner.
 
     `settings` are those that the program began with; `path` is their file; `use` is told of every new whole of them
     that counts at once.
@@ -53,6 +53,7 @@ class SettingsDesk:
         self._use = use
         self._lock = threading.Lock()
         self._now = settings
+        self.notices: list[str] = []
         self._stored, _ = usable(read_config(path)[0], path)
         stored = Settings.model_validate(self._stored)
         said = settings.model_fields_set & KNOBS.keys()
@@ -93,7 +94,8 @@ class SettingsDesk:
         """
         wanted = self.check(changes)
         with self._lock:
-            content, _ = read_config(self._path)
+            content, broken = read_config(self._path)
+            self.notices += broken
             for name in changes:
                 if name not in wanted or wanted[name] == KNOBS[name].default:
                     content.pop(name, None)

@@ -121,6 +121,7 @@ def test_a_file_that_broke_meanwhile_is_moved_aside(tmp_path: Path) -> None:
     told.desk.change({"save_txt": True})
     assert told.written() == {"save_txt": True}
     assert (tmp_path / "config.json.broken").read_text(encoding="utf-8") == "{cut off"
+    assert "moved to config.json.broken" in told.desk.notices[0]
 
 
 def test_the_running_program_follows(tmp_path: Path) -> None:

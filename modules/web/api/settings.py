@@ -103,6 +103,7 @@ def _all(request: Request, app: App, person: str) -> dict[str, Any]:
         "mine": _mine(app, app.personal.of(person)),
         "sections": [section for section in sections if section["settings"]],
         "may_change": _is_owner(request),
+        "notices": list(app.desk.notices) if _is_owner(request) else [],
         "file": str(app.folders.data / "config.json") if _is_owner(request) else None,
     }
 

@@ -40,7 +40,7 @@ export class Setting {
     const title = make("label", { htmlFor: id, textContent: label });
     if (unit) title.append(make("span", { className: "unit", textContent: ` ${unit}` }));
     const about = make("p", { className: "help", id: `${id}-help`, textContent: help });
-    const control = make("div", { className: "setting-control" }, this.#input, this.#restore);
+    const control = make("div", { className: "control setting-control" }, this.#input, this.#restore);
     this.#input.setAttribute("aria-describedby", `${id}-help ${id}-note`);
     const left = make("div", { className: "setting-words" }, title, about);
     const element = make("div", { className: "field setting" }, left, make("div", { className: "setting-side" }, control, this.#note, this.#problem));

@@ -23,7 +23,9 @@ export class SettingsTab {
 
   async load() {
     try {
-      this.#draw(await get("settings"));
+      const answer = await get("settings");
+      this.#draw(answer);
+      this.#say(answer.notices.join(" "));
     } catch (refused) {
       this.#say(refused.message);
     }
