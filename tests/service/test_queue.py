@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,6 +180,33 @@ def test_a_pause_lets_nothing_begin_and_outlives_a_restart(start: Start) -> None
         to_end(again, job.id, job.owner)
     started = {again.job(job.id, job.owner).started: job.id for job in jobs}
     assert [started[when] for when in sorted(started)] == [job_id for job_id, _ in before]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_order_and_pause_outlive_a_kill(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from pathlib import Path
+from modules.service.jobs import Jobs
+from tests.service.test_queue import add
+jobs = Jobs(Path(sys.argv[1]))
+first, second, third = (add(jobs, owner) for owner in ("ann", "ann", "bob"))
+jobs.move(second.id, "ann", "front")
+jobs.pause(True)
+print(second.id, third.id, first.id, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    jobs = Jobs(tmp_path)
+    assert [place.job_id for place in jobs.line()] == killed.stdout.split()
+    assert jobs.claim_next() is None, "it is still paused"
+    jobs.pause(False)
+    claimed = jobs.claim_next()
+    assert claimed is not None
+    assert claimed.id == killed.stdout.split()[0]
 
 
 def test_what_runs_goes_on_in_a_pause(app: App) -> None:
