@@ -10,9 +10,9 @@ for (const tab of ["txt2img", "img2img"]) panel(tab).then((root) => wire(root));
 function wire(root) {
   const section = one(`[data-section="${PART}"]`, root);
   if (!section) return;
-  const list = make("ul", { className: "help" });
+  const list = make("ul", { className: "help dynamic-samples" });
   list.setAttribute("aria-label", "Samples of the prompt");
-  const words = make("p", { className: "help" });
+  const words = make("p", { className: "hint dynamic-words" });
   words.setAttribute("role", "status");
   section.append(words, list);
   const input = (name) => one(`[data-knob="${name}"] :is(select, textarea, input:not([type=range]))`, root);

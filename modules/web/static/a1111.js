@@ -65,7 +65,7 @@
       lend(form, `${tab}_toprow`);
       const output = document.querySelector(`[data-panel="${tab}-output"]`);
       if (output) lend(output, `${tab}_results`);
-      lend(output?.querySelector("[data-gallery], .gallery, .strip, [data-strip]"), `${tab}_gallery`);
+      lend(output?.querySelector("[data-thumbs]"), `${tab}_gallery`);
     }
     for (const name of ["txt2img", "img2img", "extras", "pnginfo"]) {
       const panel = document.querySelector(`[data-panel="${name}"]`)?.closest('[role="tabpanel"]');
