@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from modules.catalog.settings_file import FILE, read_config, usable
 from modules.schema.errors import BadRequest, UnknownName
 from modules.schema.extension_options import EXTENSIONS, ExtensionFacts
 from modules.schema.extras import ExtrasRequest
@@ -23,7 +24,6 @@ from modules.schema.parts import PARTS
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
 from modules.schema.training import PRESETS, TrainingRequest
-from modules.service.settings_file import FILE, read_config, usable
 
 ALIASES = {"negative_prompt": ("--negative",), "cfg_scale": ("--cfg",), "log_level": ("--loglevel",),
            "data_root": ("--data",)}  # fmt: skip

@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"schema", "prompts", "catalog", "extensions"},
     "service": {"schema", "prompts", "catalog", "extensions"},
     "web": {"schema", "prompts", "catalog", "service", "extensions"},
-    "flags": {"schema"},
+    "flags": {"schema", "catalog"},
     "terminal": {"schema", "service", "flags"},
     "training_command": {"schema", "service", "flags", "terminal"},
     "user_command": {"schema", "service", "flags", "terminal"},

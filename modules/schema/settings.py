@@ -38,8 +38,8 @@ class Settings(Frozen):
     allowed_hosts: str = knob("", "Further names", "Names under which the page may be opened beside addresses and "
                               "names of the local network, with commas: that of a reverse proxy.",
                               section="server")  # fmt: skip
-    cors_allow_origins: str = knob("", "Pages that may use the API", "Origins (https://name:port), with commas, whose "
-                                   "scripts may call the API with credentials.", section="server")  # fmt: skip
+    cors_allow_origins: str = knob("", "Pages that may use the API", "Origins (https://name:port), with commas, "
+                                   "whose scripts may call the API with credentials.", section="server")  # fmt: skip
     cors_allow_origins_regex: str = knob("", "Pages that may, as a pattern", "A regular expression of whole origins.",
                                          section="server")  # fmt: skip
     api: bool = knob(True, "HTTP API", "Serve A1111's HTTP API beside the page.", section="server")

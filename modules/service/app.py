@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 _TEMPORARY_DAYS = 1.0
 _MOST_TEMPORARY = 200
 _PRUNE_SECONDS = 60.0
+_UNSAVED = {"save_to_dirs": False, "samples_filename_pattern": "[seed]"}  # settings of pictures that are not kept
 
 
 class App(Library, PictureAccess, Watching):
@@ -84,11 +85,9 @@ class App(Library, PictureAccess, Watching):
         self._estimates = Estimates(self._jobs)
         self._temporary = places.state / f"temporary-{self._jobs.slot}"
         self._outputs = Outputs(places, settings)
-        plain = {"save_to_dirs": False, "samples_filename_pattern": "[seed]"}
-        self._unsaved = Outputs(places.replace(outputs=self._temporary), settings, **plain)
+        self._unsaved = Outputs(places.replace(outputs=self._temporary), settings, **_UNSAVED)
         self._drawn = Drawn(self._jobs)
-        self.gallery = Gallery(places, settings, lambda name: self._pictures.owner(name), self.notices.append)
-        self._pictures = self._make_pictures()
+        self.gallery, self._pictures = self._make_pictures()
         self._pruned = 0.0
         self._ordering = KeyedLocks()
         self._selected, problem = first_selection(settings.ckpt, self.checkpoints, self._jobs.recall(SELECTED))
@@ -349,10 +348,11 @@ class App(Library, PictureAccess, Watching):
             trains=trains,
         )
 
-    def _make_pictures(self) -> Pictures:
+    def _make_pictures(self) -> tuple[Gallery, Pictures]:
+        gallery = Gallery(self.folders, self.settings, lambda name: self._pictures.owner(name), self.notices.append)
         facts = CatalogFacts(self.checkpoints, self.vaes, self.named.facts)
-        told = self._drawn.add, self.gallery.saved, self.extensions.finished
-        return Pictures(self._jobs, self._outputs, self._unsaved, self._temporary, facts, *told)
+        told = self._drawn.add, gallery.saved, self.extensions.finished
+        return gallery, Pictures(self._jobs, self._outputs, self._unsaved, self._temporary, facts, *told)
 
     def _recover(self) -> None:
         """Tidy up after the last run of the program; leftovers of removed jobs go."""

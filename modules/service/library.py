@@ -5,6 +5,7 @@ from __future__ import annotations
 from modules.catalog.checkpoints import CheckpointCatalog
 from modules.catalog.embeddings import EmbeddingCatalog
 from modules.catalog.networks import NetworkCatalog
+from modules.catalog.settings_file import FILE
 from modules.catalog.styles import StyleFile
 from modules.catalog.upscalers import UpscalerCatalog
 from modules.catalog.vae import VaeCatalog
@@ -18,7 +19,6 @@ from modules.service.inputs import InputPictures
 from modules.service.named import Named
 from modules.service.personal import Personal
 from modules.service.settings import SettingsDesk
-from modules.service.settings_file import FILE
 
 
 class Library:

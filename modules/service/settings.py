@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.catalog.settings_file import KNOBS, read_config, usable, write_config
 from modules.schema.errors import BadRequest, UserError
 from modules.schema.knob import Knob
 from modules.schema.settings import LIVE, Settings
-from modules.service.settings_file import KNOBS, read_config, usable, write_config
 
 _PATTERNS = ("dataset_filename_word_regex", "cors_allow_origins_regex")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from modules.catalog.settings_file import read_config, usable
 from modules.schema.errors import BadRequest, NotFound
 from modules.schema.knob import knobs
 from modules.schema.settings import LIVE, NOT_IN_FILE, PERSONAL, SECTIONS, Settings
 from modules.service.personal import MOST_PRESETS, Personal, Preset
 from modules.service.settings import SettingsDesk, SettingView
-from modules.service.settings_file import read_config, usable
 from tests.service.helpers import ANN, BOB, make_app, request, to_end
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from modules.catalog.settings_file import KNOBS
 from modules.schema.settings import PERSONAL, Settings
 from modules.service.app import App
-from modules.service.settings_file import KNOBS
 from tests.service.helpers import make_app
 from tests.web.conftest import Connect, body
 from tests.web.visitors import at_home, server_of, visitor

@@ -11,13 +11,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from modules.catalog.settings_file import KNOBS
 from modules.schema.errors import UserError
 from modules.schema.knob import Knob
 from modules.schema.settings import PERSONAL, SECTIONS, Settings
 from modules.service.app import App
 from modules.service.personal import Own, Preset
 from modules.service.settings import SettingView
-from modules.service.settings_file import KNOBS
 from modules.web.api.option_table import PART_OPTIONS, REQUEST_OPTIONS
 from modules.web.api.options import Options, TheOptions
 from modules.web.api.settings_import import FORMAT, Found, read_file

@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from modules.catalog.settings_file import KNOBS
 from modules.schema.knob import Knob, knobs
 from modules.schema.parts import PARTS
 from modules.schema.request import GenerationRequest
 from modules.schema.samplers import split_sampler_name
 from modules.schema.settings import PERSONAL
 from modules.service.personal import Preset, Values
-from modules.service.settings_file import KNOBS
 from modules.web.api.option_table import (
     CHECKPOINT,
     FIXED_OPTIONS,
