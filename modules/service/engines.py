@@ -264,7 +264,7 @@ class Engines:
             EngineView(
                 engine.name,
                 engine.status.state,
-                engine.status.text or f"{_words(engine)}.",
+                engine.status.text or _sentence(_words(engine)),
                 engine.status.device,
                 engine.status.checkpoint,
             )
@@ -273,10 +273,14 @@ class Engines:
 
     def _sentence(self) -> str:
         if len(self.all) <= _SHORT_LIST:
-            return f"{', '.join(map(_words, self.all))}."
+            return _sentence(", ".join(map(_words, self.all)))
         states = [engine.status.state for engine in self.all]
         counted = ", ".join(f"{states.count(state)} {_DOES[state]}" for state in _DOES if state in states)
         return f"Of {len(self.all)} engines: {counted.replace(' is ', ' are ')}."
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _words(engine: Engine) -> str:

@@ -93,7 +93,7 @@ def test_two_jobs_run_at_the_same_time(two: App) -> None:
     running(two, second.id, BOB)
     assert [item.position for item in two.queue()] == [0, 0]
     assert two.engine_status().state == "busy"
-    assert two.engine_status().text == "engine 1 (cpu) is drawing, engine 2 (cpu) is drawing."
+    assert two.engine_status().text == "Engine 1 (cpu) is drawing, engine 2 (cpu) is drawing."
     two.interrupt(first.id, ANN)
     two.interrupt(second.id, BOB)
     to_end(two, first.id)
@@ -252,7 +252,7 @@ def test_each_engine_says_what_it_does(two: App) -> None:
     all_ready(two)
     views = two.engines.views
     assert [view.name for view in views] == ["engine 1 (cpu)", "engine 2 (cpu)"]
-    assert [view.text for view in views] == ["engine 1 (cpu) is ready.", "engine 2 (cpu) is ready."]
+    assert [view.text for view in views] == ["Engine 1 (cpu) is ready.", "Engine 2 (cpu) is ready."]
     assert len(set(two.engines.pids)) == 2
     logs = {path.name for path in two.folders.state.glob("engine*.log")}
     assert logs <= {"engine.log", "engine-2.log"}
