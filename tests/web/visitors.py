@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from modules.web.gate import Gate
 from modules.web.server import create_server
 
 HERE = "http://127.0.0.1:7860"
+HTML = {"Accept": "text/html,application/xhtml+xml"}
 THERE = "http://192.168.1.5:7860"
 ANN, BOB, PASSWORD = "ann", "bob", "correct horse battery"
 
@@ -58,3 +60,15 @@ def logged_in(server: FastAPI, name: str) -> TestClient:
 def picture(prompt: str = "", **values: Any) -> dict[str, Any]:
     """A small order of our own API."""
     return {"prompt": prompt, "width": 64, "height": 64, "steps": 3, "seed": 5, **values}
+
+
+def me(client: TestClient) -> dict[str, object]:
+    """What the server says of the visitor."""
+    answer = client.get("/api/v1/access")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    """A header as programs send it."""
+    return {"Authorization": "Basic " + b64encode(f"{name}:{password}".encode()).decode()}
