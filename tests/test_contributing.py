@@ -11,7 +11,7 @@ import pytest
 
 from tests.sources import ROOT
 
-LINE = """    glow: float = knob(0.0, "Glow", "How much the lights glow.", section="sampler", infotext="Glow", ge=0, le=1)
+LINE = """    glow: float = knob(0.0, "Glow", "Of the lights.", section="sampler", infotext="Glow", ge=0, le=1)
 
     image: ImageInput | None = None
 """

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pluggy
 
 from modules.extensions import hooks
-from modules.extensions.found import Found, heavy_import
+from modules.extensions.found import Found, heavy_import, hooks_in
 from modules.extensions.loading import forget, load_file
 from modules.extensions.names import Names, Sink
 from modules.extensions.problems import Problem, Problems, short
@@ -71,6 +71,9 @@ class Host:
                 forget(found)
                 return False
         self._loaded[found.name] = found
+        if found.kind == "own" and not self._register_options(found):
+            self.unload(found.name)
+            return False
         return True
 
     def add(self, found: Found, plugin: object, file: str = "") -> bool:
@@ -171,7 +174,8 @@ class Host:
         if not (inspect.isclass(model) and issubclass(model, Options)):
             self._report(found.name, "options() must return a class made from Options. The extension is not loaded.")
             return False
-        if one is None and not self._stages(found.name):
+        in_the_engine = found.kind == "own" and set(hooks_in(found.folder / "engine.py")) & set(hooks.ENGINE_STAGES)
+        if one is None and not self._stages(found.name) and not in_the_engine:
             return True
         return self.add_facts(
             ExtensionFacts(

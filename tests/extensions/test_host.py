@@ -128,6 +128,13 @@ def test_the_engine_process_loads_engine_py_and_not_web_py(tmp_path: Path) -> No
     engine.close()
 
 
+def test_stages_in_engine_py_alone_can_be_switched_on(tmp_path: Path, host: Host) -> None:
+    text = "import torch\nfrom modules.extensions import hook\n@hook\ndef denoised(denoised):\n    return None"
+    host.load([found(tmp_path, "inside", engine=text)])
+    assert EXTENSIONS.get("inside").knobs == {}
+    assert not EXTENSIONS.get("inside").at_the_door
+
+
 def test_what_is_found_and_what_is_said_of_it_without_running_it(tmp_path: Path) -> None:
     write(
         tmp_path / "user",
