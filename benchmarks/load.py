@@ -25,6 +25,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -53,6 +54,14 @@ class Ordered:
     seconds: float = 0.0
     out_of_order: int = 0
 
+    def heard(self, event: dict[str, Any]) -> None:
+        """Note an event of the stream."""
+        self.pictures += event["event"] == "ImageSaved"
+        if event["event"] in ("Finished", "Failed"):
+            self.ended = event.get("reason") or "failed"
+            self.message = event.get("message", "")
+            self.seconds = time.monotonic() - self.taken
+
 
 @dataclass
 class Record:
@@ -64,6 +73,7 @@ class Record:
     wrong: list[str] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     kills: int = 0
+    lost_lines: int = 0
 
     @contextlib.contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -118,8 +128,7 @@ class Session:
         """Ordered twice under one key now and then, as by a client whose answer was lost."""
         key = secrets.token_hex(16)
         body = {"prompt": f"a boat {self.number}", "width": SIZE, "height": SIZE, "steps": 4, "cfg_scale": 5}
-        with self._record.timed("order"):
-            answer = await self._client.post("/api/v1/jobs", json=body, headers={"Idempotency-Key": key})
+        answer = await self._send(body, key)
         if answer.status_code != 201:
             self._record.refused.append(f"{answer.status_code} {answer.text[:200]}")
             return None
@@ -132,21 +141,31 @@ class Session:
         self._record.jobs.append(ordered)
         return ordered
 
+    async def _send(self, body: dict[str, Any], key: str) -> httpx.Response:
+        """The key makes it safe to send again what was not answered."""
+        while True:
+            try:
+                with self._record.timed("order"):
+                    return await self._client.post("/api/v1/jobs", json=body, headers={"Idempotency-Key": key})
+            except httpx.TransportError:
+                self._record.lost_lines += 1
+                await asyncio.sleep(1)
+
     async def _follow(self, ordered: Ordered) -> None:
         """The job's events; a stream that ends early is opened again where it was, as browsers do."""
         last = 0
         end = time.monotonic() + _PATIENCE
         while not ordered.ended and time.monotonic() < end:
-            async for number, event in self._events(ordered.job, last):
-                ordered.out_of_order += number <= last
-                last = number
-                ordered.pictures += event["event"] == "ImageSaved"
-                if event["event"] in ("Finished", "Failed"):
-                    ordered.ended = event.get("reason") or "failed"
-                    ordered.message = event.get("message", "")
-                    ordered.seconds = time.monotonic() - ordered.taken
+            try:
+                async for number, event in self._events(ordered.job, last):
+                    ordered.out_of_order += number <= last
+                    last = number
+                    ordered.heard(event)
+            except httpx.TransportError:
+                self._record.lost_lines += 1
+                await asyncio.sleep(1)
 
-    async def _events(self, job: str, after: int) -> AsyncIterator[tuple[int, dict]]:
+    async def _events(self, job: str, after: int) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         path = f"/api/v1/jobs/{job}/events"
         async with self._client.stream("GET", path, headers={"Last-Event-ID": str(after)}) as stream:
             number = 0
@@ -163,8 +182,12 @@ class Session:
             await self._get("status", "/api/v1/status")
 
     async def _get(self, what: str, path: str) -> None:
-        with self._record.timed(what):
-            answer = await self._client.get(path)
+        try:
+            with self._record.timed(what):
+                answer = await self._client.get(path)
+        except httpx.TransportError:
+            self._record.lost_lines += 1
+            return
         if answer.status_code != 200:
             self._record.wrong.append(f"{path} answered {answer.status_code}")
 
@@ -254,6 +277,7 @@ def report(name: str, record: Record, sessions: int, seconds: float) -> bool:
     print(f"| jobs accepted | {len(record.jobs)} |")
     print(f"| done / failed with a sentence / neither | {len(done)} / {len(failed)} / {len(open_jobs)} |")
     print(f"| orders refused | {len(record.refused)} |")
+    print(f"| connections lost and made again | {record.lost_lines} |")
     print(f"| events out of order | {sum(job.out_of_order for job in record.jobs)} |")
     print(f"| vanished, done twice, told otherwise | {len(record.wrong)} |")
     waits = sorted(job.seconds for job in done) or [0.0]

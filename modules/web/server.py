@@ -62,6 +62,7 @@ from modules.web.guard import Guard
 _LOG = logging.getLogger(__name__)
 _NEXT_PORTS = 20
 _SHUTDOWN_SECONDS = 3
+_KEEP_ALIVE_SECONDS = 75
 
 
 def create_server(app: App, gate: Gate | None = None, place: Place | None = None) -> FastAPI:
@@ -143,6 +144,8 @@ def serve(app: App, settings: Settings, *, announce: Callable[[Place], None]) ->
             # Who a proxy speaks for is decided by `access.py`.
             proxy_headers=False,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            # Who asks every few seconds keeps the connection; uvicorn's 5 s end it as the next question is sent.
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             **tls,
         )
         with _orderly_end():
