@@ -23,6 +23,7 @@ _KEPT_SECONDS = 0.5
 # A very long queue's list is kept a while although something has changed: at most a fifth of the time goes to it.
 _LONG_SECONDS = 0.02
 _REST = 4
+_LONGEST_REST = 2.0
 
 
 class Submit(Protocol):
@@ -91,15 +92,16 @@ class Line:
             changes, now = self._jobs.changes, time.monotonic()
             kept = self._kept
             if kept is None or now >= (kept.until if kept.changes == changes else kept.rests_until):
-                kept = self._kept = self._look(changes, now)
+                kept = self._kept = self._look(changes)
             return kept.items
 
-    def _look(self, changes: int, began: float) -> _Kept:
+    def _look(self, changes: int) -> _Kept:
+        began = time.thread_time()
         items = self._estimates.queue(
             self._jobs.line(), self.seconds_left, engines=self._engines(), paused=self.paused is not None
         )
-        now = time.monotonic()
-        rest = _REST * (now - began) if now - began > _LONG_SECONDS else 0.0
+        now, took = time.monotonic(), time.thread_time() - began
+        rest = min(_REST * took, _LONGEST_REST) if took > _LONG_SECONDS else 0.0
         return _Kept(items, changes, now + max(_KEPT_SECONDS, rest), now + rest)
 
     def own(self, owner: str, limit: int) -> list[OwnJob]:

@@ -44,8 +44,8 @@ class QueueNews {
     this.#asking = get("queue?limit=40").catch(() => null);
     this.latest = await this.#asking;
     this.#asking = null;
-    for (const hear of [...this.#listeners.keys()]) hear(this.latest);
     this.#later(this.#wait());
+    for (const hear of [...this.#listeners.keys()]) hear(this.latest);
     return this.latest;
   }
 
