@@ -100,6 +100,18 @@ def test_the_theme_is_the_persons_on_every_visit(open_page: OpenPage) -> None:
     expect(other.locator("html")).to_have_attribute("data-theme", "light")
 
 
+def test_everybodys_theme_is_changed_at_once(open_page: OpenPage) -> None:
+    page = _open(open_page())
+    everybodys = _setting(page, "theme").locator("select")
+    everybodys.select_option("dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    other = open_page()
+    expect(other.locator("html")).to_have_attribute("data-theme", "dark")
+    everybodys.select_option("system")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    assert page.evaluate("localStorage.getItem('webui-theme')") is None
+
+
 def test_a_file_of_a1111_is_imported_and_what_is_left_is_listed(open_page: OpenPage, tmp_path: Path) -> None:
     file = tmp_path / "ui-config.json"
     file.write_text(

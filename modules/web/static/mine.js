@@ -53,6 +53,7 @@ export const mine = {
 function take({ settings, changed, forms, presets }) {
   Object.assign(mine, { settings, forms, presets });
   if (changed.includes("theme")) showTheme(settings.theme);
+  else dispatchEvent(new CustomEvent("webui-everybodys-theme", { detail: settings.theme }));
   for (const listener of listeners) listener();
 }
 

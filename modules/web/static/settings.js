@@ -19,6 +19,8 @@ export class SettingsTab {
     action("export-settings", root).href = address("settings/export");
     action("restore-settings", root).addEventListener("click", () => this.#restoreAll());
     this.#wireImport();
+    const look = async () => this.#show(await get("settings"));
+    addEventListener("webui-toggle-theme", later(() => look().catch(() => {}), 500)); // the button in the top bar
   }
 
   async load() {
@@ -87,13 +89,19 @@ export class SettingsTab {
       row.blame(refused.message);
       return;
     }
-    if (row.name === "theme") showTheme(this.#rows.get("mine.theme").value);
+    if (row.name === "theme") await this.#recolour();
   }
 
   #show(answer) {
     for (const facts of answer.mine) this.#rows.get(`mine.${facts.name}`)?.show(facts);
     for (const facts of answer.sections.flatMap(({ settings }) => settings)) this.#rows.get(facts.name)?.show(facts);
     this.#filter();
+  }
+
+  // The forms' defaults are read again as well.
+  async #recolour() {
+    await mine.reload();
+    showTheme(mine.settings.theme);
   }
 
   #filter() {
@@ -127,7 +135,7 @@ export class SettingsTab {
       if (answer.may_change) answer = await post("settings/restore");
       for (const row of this.#rows.values()) row.blame("");
       this.#show(answer);
-      showTheme(this.#rows.get("mine.theme").value);
+      await this.#recolour();
       this.#say("Everything is at its default.");
     } catch (refused) {
       this.#say(refused.message);
@@ -154,8 +162,8 @@ export class SettingsTab {
     try {
       const content = JSON.parse(await file.text());
       const report = await post("settings/import", content);
-      await Promise.all([this.load(), mine.reload()]);
-      showTheme(this.#rows.get("mine.theme").value);
+      await this.load();
+      await this.#recolour();
       this.#report(file.name, report);
     } catch (error) {
       this.#say(error instanceof SyntaxError ? `${file.name} is no JSON file.` : error.message);

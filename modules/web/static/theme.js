@@ -2,7 +2,7 @@
 (() => {
   const KEY = "webui-theme";
   const system = matchMedia("(prefers-color-scheme: dark)");
-  const configured = document.querySelector('meta[name="webui-theme"]').content;
+  let configured = document.querySelector('meta[name="webui-theme"]').content;
 
   function dark() {
     const choice = localStorage.getItem(KEY) || configured;
@@ -18,6 +18,11 @@
     const wanted = dark() ? "light" : "dark";
     if (wanted === (system.matches ? "dark" : "light") && configured === "system") localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, wanted);
+    apply();
+  });
+  // Everybody's may have been changed since the page was made.
+  window.addEventListener("webui-everybodys-theme", ({ detail }) => {
+    configured = detail;
     apply();
   });
   // What the person has chosen for all their devices.
