@@ -99,8 +99,8 @@ def is_here(scope: Scope, headers: Headers, server_name: str) -> bool:
     """
     client, server = scope.get("client"), scope.get("server")
     address = client[0] if client else None
-    # No other machine can hold a connection from an address that is ours.
-    own = {address} if server and address == server[0] else set()
+    # Where only one address of the network is listened on, the machine itself comes from that address too.
+    own = {address} if server and address == server[0] and not is_wildcard(server_name) else set()
     near = is_loopback(address) or is_loopback(server_name) or bool(own)
     named = hostname(headers.get("host", "")) in LOOPBACK_NAMES | {server_name.casefold()} | own
     return near and named and not any(name in headers for name in _FORWARDED)

@@ -57,8 +57,13 @@ def browse(browser: Browser) -> Iterator[Open]:
     contexts = []
     foreign: list[str] = []
 
-    def browse(address: str, width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    def browse(
+        address: str, width: int = 1440, height: int = 900, scheme: str = "light", *, elsewhere: bool = False
+    ) -> Page:
+        # What comes through a proxy is another device's.
+        headers = {"X-Forwarded-For": "192.168.1.77"} if elsewhere else {}
+        size = {"width": width, "height": height}
+        context = browser.new_context(viewport=size, color_scheme=scheme, extra_http_headers=headers)
         contexts.append(context)
         page = context.new_page()
         host = "/".join(address.split("/")[:3])
@@ -91,7 +96,7 @@ def test_the_owner_shares_a_link_and_a_phone_comes_in_by_it(place: tuple[str, Pa
     link = owner.input_value(".share-list input >> nth=0")
     assert link.endswith(AccessLink(folder / "cache" / "access.json").path())
     assert owner.evaluate("document.querySelector('[data-share-code]').naturalWidth") > 100
-    phone = browse(link.partition("/access/")[0], 390, 844)
+    phone = browse(link.partition("/access/")[0], 390, 844, elsewhere=True)
     assert phone.url.endswith("/login")
     assert "access link" in phone.inner_text("main")
     phone.goto(link)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 
 from modules.service.app import App
+from modules.web.origins import is_here
 from tests.service.helpers import make_app
 from tests.web.visitors import ANN, HTML, at_home, basic, logged_in, me, server_of, visitor, with_accounts
 
@@ -47,11 +49,23 @@ def test_what_a_proxy_hands_on_is_not_from_here(lan: FastAPI, headers: dict[str,
     assert at_home(lan).get("/api/v1/status", headers=headers).status_code == 401
 
 
-def test_the_machine_may_call_itself_by_its_address_in_the_network(lan: FastAPI) -> None:
-    own = visitor(lan, "192.168.1.5")
-    assert me(own)["role"] == "owner"
-    assert own.get("/api/v1/status", headers={"Host": "desk.local:7860"}).status_code == 401
-    assert own.get("/api/v1/status", headers={"X-Forwarded-For": "192.168.1.5"}).status_code == 401
+@pytest.mark.parametrize(
+    ("server_name", "address", "host", "here"),
+    [
+        ("192.168.1.5", "192.168.1.5", "192.168.1.5:7860", True),
+        ("192.168.1.5", "192.168.1.5", "desk.local", False),
+        ("192.168.1.5", "192.168.1.77", "192.168.1.5:7860", False),
+        ("0.0.0.0", "192.168.1.5", "192.168.1.5:7860", False),  # there it has 127.0.0.1; a tunnel may end here
+        ("0.0.0.0", "127.0.0.1", "localhost:7860", True),
+        ("::", "::ffff:127.0.0.1", "[::1]:7860", True),
+    ],
+)
+def test_where_only_one_address_is_listened_on_the_machine_has_it_too(
+    server_name: str, address: str, host: str, here: bool
+) -> None:
+    scope = {"type": "http", "client": (address, 5000), "server": ("192.168.1.5", 7860)}
+    assert is_here(scope, Headers({"host": host}), server_name) is here
+    assert not is_here(scope, Headers({"host": host, "x-forwarded-for": "192.168.1.5"}), server_name)
 
 
 def test_other_devices_cannot_say_that_they_are_here(lan: FastAPI) -> None:

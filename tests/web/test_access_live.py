@@ -92,11 +92,13 @@ def test_other_devices_need_the_link_and_get_in_by_it(server: Server) -> None:
     if address is None:
         pytest.skip("this machine is in no network")
     assert server.ask(address, "/internal/ping")[0] == 401
-    status, headers, _ = server.ask(address, server.link.path())
+    elsewhere = {"X-Forwarded-For": "192.168.1.77"}
+    assert server.ask(address, "/internal/ping", **elsewhere)[0] == 401
+    status, headers, _ = server.ask(address, server.link.path(), **elsewhere)
     assert (status, headers["location"]) == (303, "/")
     cookie = headers["set-cookie"]
     assert "; Secure" in cookie
-    status, _, body = server.ask(address, "/api/v1/access", Cookie=cookie.partition(";")[0])
+    status, _, body = server.ask(address, "/api/v1/access", Cookie=cookie.partition(";")[0], **elsewhere)
     assert status == 200
     assert '"role":"user"' in body
 
