@@ -150,7 +150,7 @@ def test_the_client_draws_large_and_with_a_script(client: Any) -> None:
     )  # fmt: skip
     assert large.image.size == (128, 128)
     grid = client.txt2img(
-        prompt="a boat", seed=1, steps=1, width=64, height=64, script_name="prompt matrix",
+        prompt="a boat|red", seed=1, steps=1, width=64, height=64, script_name="prompt matrix",
         script_args=[False, False, "positive", "comma", 0],
     )  # fmt: skip
     assert grid.image.size[0] >= 64
