@@ -27,8 +27,6 @@ class Library:
     def __init__(self, settings: Settings, places: Folders, extensions: Extensions | None = None) -> None:
         self.settings = settings
         self.folders = places
-        self.desk = SettingsDesk(settings, places.data / FILE, self.use)
-        self.personal = Personal(places.state / "people")
         for folder in (
             places.checkpoints[0],
             places.vae[0],
@@ -38,6 +36,8 @@ class Library:
             places.state,
         ):
             folder.mkdir(parents=True, exist_ok=True)
+        self.desk = SettingsDesk(settings, places.data / FILE, self.use)
+        self.personal = Personal(places.state / "people")
         self.extensions = extensions or Extensions.of(settings, places)
         self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
         self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
