@@ -12,6 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import OpenPage, wait_until_ready
 from tests.browser.steps import value, write
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_kept(data: Path) -> Iterator[None]:
