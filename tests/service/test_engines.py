@@ -265,11 +265,12 @@ def test_the_next_piece_leaves_an_engine_that_trains_for_one_that_does_not(start
     running(app, first.id, BOB)
     learning = app.submit(training(tmp_path, "slow thing", steps=2000), ANN)
     at_step(app, run_of(app, learning.id), 1)
-    large = app.submit(request("slow", steps=8, batch_count=6), ANN)
+    large = app.submit(request("slow", steps=8, batch_count=60), ANN)
     until(lambda: "is training and drawing" in app.engine_status().text)
     app.interrupt(first.id, BOB)
     until(lambda: "is training and drawing" not in app.engine_status().text)
     assert app.job(large.id, ANN).state == "running"
+    app.interrupt(large.id, ANN)
     assert isinstance(to_end(app, large.id)[-1], Finished)
     app.interrupt(learning.id, ANN)
     to_end(app, learning.id)

@@ -73,6 +73,7 @@ def test_pages_and_their_outline(ann: TestClient) -> None:
     choices = ann.get(f"{GALLERY}/choices").json()
     assert choices["kinds"] == [{"name": "txt2img", "count": 2}]
     assert choices["trash_days"] == 30
+    assert choices["reading"] is False
 
 
 def test_others_find_nothing_of_it(ann: TestClient, connect: Connect, app: App) -> None:

@@ -130,6 +130,7 @@ def choices(request: Request, app: TheApp, seen: Seen) -> dict[str, Any]:
         "trash": found.trash,
         "trash_days": app.settings.trash_days,
         "newest": str(app.gallery.index.newest(seen)),
+        "reading": app.gallery.reading is not None,
         "others": is_owner and (seen is None or app.gallery.index.others(seen)),
         "folders": is_owner,
     }

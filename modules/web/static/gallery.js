@@ -119,6 +119,7 @@ export class Gallery {
     one("[data-count]", this.#switch("bin")).textContent = choices.trash ? number(choices.trash) : "";
     this.#trashDays = choices.trash_days;
     this.#newest = choices.newest;
+    this.#read ||= choices.reading; // what is shown is not all: there is more to ask for, even if nothing newer
   }
 
   #fillDays() {
