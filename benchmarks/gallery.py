@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image, PngImagePlugin
 
+from benchmarks.timing import quickest
 from modules.catalog.cache import Stamp
 from modules.schema.infotext import write, write_json
 from modules.schema.request import GenerationRequest
@@ -49,7 +50,7 @@ def main() -> None:
         _fill(gallery.index, given.pictures)
         print(f"{given.pictures} pictures indexed in {time.process_time() - started:.0f} s\n")
         for name, call in _calls(gallery.index, given.pictures).items():
-            print(f"| {name} | {_quickest(call, given.repeats):.1f} ms |")
+            print(f"| {name} | {quickest(call, given.repeats):.1f} ms |")
         gallery.close()
         for name, milliseconds in _files(Path(folder) / "files"):
             print(f"| {name} | {milliseconds:.2f} ms |")
@@ -110,24 +111,13 @@ def _files(folder: Path) -> Iterator[tuple[str, float]]:
         picture.save(outputs / f"{number}.png", pnginfo=info, compress_level=1)
     settings = Settings(data_dir=str(folder))
     gallery = Gallery(folders(settings, folder), settings, lambda _: None, print)
-    yield "a file read into the index", _quickest(gallery.scan_now, 1, warm=False) / _FILES
-    yield "a file that is known, looked at again", _quickest(gallery.scan_now, 3) / _FILES
+    yield "a file read into the index", quickest(gallery.scan_now, 1, warm=False) / _FILES
+    yield "a file that is known, looked at again", quickest(gallery.scan_now, 3) / _FILES
     gallery.close()
     path = outputs / "0.png"
     small = partial(GalleryThumbnails(folder / "small", 1 << 30).get, path)
-    yield "a thumbnail made", _quickest(partial(small, Stamp(0, 0), 256), 1, warm=False)
-    yield "a thumbnail found", _quickest(partial(small, Stamp(0, 0), 256), 5)
-
-
-def _quickest(call: Callable[[], object], repeats: int, *, warm: bool = True) -> float:
-    if warm:
-        call()
-    times = []
-    for _ in range(repeats):
-        started = time.process_time()
-        call()
-        times.append(time.process_time() - started)
-    return min(times) * 1000
+    yield "a thumbnail made", quickest(partial(small, Stamp(0, 0), 256), 1, warm=False)
+    yield "a thumbnail found", quickest(partial(small, Stamp(0, 0), 256), 5)
 
 
 if __name__ == "__main__":

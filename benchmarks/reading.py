@@ -9,7 +9,6 @@ that must not be felt.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from tempfile import TemporaryDirectory
 import torch
 from PIL import Image
 
+from benchmarks.timing import quickest
 from modules.catalog.cache import FileCache
 from modules.catalog.datasets.folder import read_folder
 from modules.catalog.datasets.notes import Notes
@@ -35,7 +35,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     with TemporaryDirectory() as folder:
         for name, call in _calls(Path(folder)).items():
-            print(f"| {name} | {_quickest(call, repeats):.1f} ms |")
+            print(f"| {name} | {quickest(call, repeats):.1f} ms |")
 
 
 def _calls(folder: Path) -> dict[str, Callable[[], object]]:
@@ -58,16 +58,6 @@ def _data_set(folder: Path) -> Callable[[], object]:
         Image.new("RGB", (16, 16), (number % 256, 0, 0)).save(pictures / f"{number}.png")
         (pictures / f"{number}.txt").write_text(f"a picture, tag {number}", encoding="utf-8")
     return lambda: read_folder(pictures, FileCache(folder / "cache.sqlite"), Notes())
-
-
-def _quickest(call: Callable[[], object], repeats: int) -> float:
-    call()
-    times = []
-    for _ in range(repeats):
-        started = time.process_time()
-        call()
-        times.append(time.process_time() - started)
-    return min(times) * 1000
 
 
 if __name__ == "__main__":

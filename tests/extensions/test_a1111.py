@@ -135,3 +135,15 @@ print("torch" in sys.modules, len([one for one in sys.meta_path if isinstance(on
 def test_no_module_of_this_program_has_a_name_of_the_layer() -> None:
     own = {path.stem for path in (ROOT / "modules").iterdir()}
     assert not own & (set(provided()) | MODEL_PARTS)
+
+
+def test_a_script_without_a_name_is_told_as_that(tmp_path: Path) -> None:
+    scripts = tmp_path / "extensions" / "nameless" / "scripts"
+    scripts.mkdir(parents=True)
+    (scripts / "x.py").write_text("from modules import scripts\n\n\nclass Shy(scripts.Script):\n    pass\n")
+    app = make_app(tmp_path)
+    try:
+        (problem,) = app.extensions.view("nameless").problems
+    finally:
+        app.close()
+    assert "the script Shy has no title()" in problem.sentence

@@ -46,6 +46,20 @@ A1111_BODY: dict[str, Any] = {
     "tiling": False,
     "width": 64,
 }
+# The same for img2img, without the picture.
+A1111_IMG2IMG_BODY: dict[str, Any] = {
+    **A1111_BODY,
+    "denoising_strength": 0.75,
+    "include_init_images": False,
+    "inpaint_full_res": False,
+    "inpaint_full_res_padding": 0,
+    "inpainting_fill": 0,
+    "inpainting_mask_invert": False,
+    "mask": None,
+    "mask_blur": 4,
+    "override_settings": {},
+    "resize_mode": 0,
+}
 
 
 @pytest.fixture(scope="module")

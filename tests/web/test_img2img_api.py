@@ -16,21 +16,7 @@ from modules.schema.request import GenerationRequest
 from modules.schema.scripts import ScriptRequest
 from modules.service.app import App
 from modules.service.inputs import picture_hash
-from tests.web.conftest import A1111_BODY, body
-
-BASE: dict[str, Any] = {
-    **A1111_BODY,
-    "denoising_strength": 0.75,
-    "include_init_images": False,
-    "inpaint_full_res": False,
-    "inpaint_full_res_padding": 0,
-    "inpainting_fill": 0,
-    "inpainting_mask_invert": False,
-    "mask": None,
-    "mask_blur": 4,
-    "override_settings": {},
-    "resize_mode": 0,
-}
+from tests.web.conftest import A1111_IMG2IMG_BODY, body
 
 
 def base64_of(picture: Image.Image, prefix: str = "data:image/png;base64,") -> str:
@@ -59,7 +45,7 @@ def last(app: App) -> GenerationRequest:
     "change", [{}, {"mask": MASK}, {"mask": MASK, "inpainting_mask_invert": True}], ids=["plain", "mask", "inverted"]
 )
 def test_the_bodies_of_a1111s_tests(client: TestClient, change: dict[str, Any]) -> None:
-    answer = post(client, **{**BASE, "init_images": [PICTURE], **change})
+    answer = post(client, **{**A1111_IMG2IMG_BODY, "init_images": [PICTURE], **change})
     assert Image.open(io.BytesIO(base64.b64decode(answer["images"][0]))).size == (64, 64)
     assert answer["parameters"]["init_images"] is None
     assert answer["parameters"]["mask"] is None

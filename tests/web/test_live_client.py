@@ -10,7 +10,7 @@ import pytest
 import webuiapi
 from PIL import Image, ImageDraw
 
-from tests.web.conftest import A1111_BODY
+from tests.web.conftest import A1111_BODY, A1111_IMG2IMG_BODY
 from tests.web.test_live import address
 
 __all__ = ["address"]
@@ -41,19 +41,6 @@ def sent(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-IMG2IMG = {
-    **A1111_BODY,
-    "denoising_strength": 0.75,
-    "include_init_images": False,
-    "inpaint_full_res": False,
-    "inpaint_full_res_padding": 0,
-    "inpainting_fill": 0,
-    "inpainting_mask_invert": False,
-    "mask": None,
-    "mask_blur": 4,
-    "override_settings": {},
-    "resize_mode": 0,
-}
 HIRES = {"denoising_strength": 0, "firstphase_height": 0, "firstphase_width": 0, "enable_hr": True}
 TXT2IMG: dict[str, dict[str, Any]] = {
     "simple": {},
@@ -102,7 +89,7 @@ def test_faces_without_a_model_are_refused_plainly(client: Any) -> None:
     ids=["simple", "masked", "inverted", "SD upscale"],
 )
 def test_img2img_of_a1111s_suite(client: Any, change: dict[str, Any]) -> None:
-    answer = post(client, "img2img", {**IMG2IMG, "init_images": [sent(picture())], **change})
+    answer = post(client, "img2img", {**A1111_IMG2IMG_BODY, "init_images": [sent(picture())], **change})
     assert answer.status_code == 200, answer.text
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from PIL import Image
 
+from modules.schema.errors import BadRequest
+
 
 class _Always:
     """What `show` returns for a script that is always on."""
@@ -52,7 +54,8 @@ class Script:
     paste_field_names: Any = None
 
     def title(self) -> str:
-        raise NotImplementedError
+        """What it is called; every script says so itself."""
+        raise BadRequest(f"the script {type(self).__name__} has no title()")
 
     def show(self, is_img2img: bool) -> Any:
         """False: not there; True: in the menu; AlwaysVisible: always on."""

@@ -28,17 +28,14 @@ class PromptsOptions(Frozen):
     texts: tuple[dict[str, str], ...] = ()
 
 
-class SeveralPrompts:
-    """A cell is a picture of the base request with prompts of its own, as extensions have made them."""
+class _Singles:
+    """What a job has whose cells are the pictures of a base request, one by one; seeds are those of the batch."""
 
     in_order = False
     saves_cells = True
 
-    def __init__(self, base: GenerationRequest, options: PromptsOptions) -> None:
-        lists = (options.prompts, options.negative_prompts, options.texts)
-        if any(len(one) != base.image_count for one in lists):
-            raise BadRequest("As many prompts are needed as pictures are drawn.", "prompts")
-        self._base, self._options = base, options
+    def __init__(self, base: GenerationRequest) -> None:
+        self._base = base
 
     @property
     def cells(self) -> int:
@@ -48,6 +45,22 @@ class SeveralPrompts:
         """Always one picture."""
         del index
         return 1
+
+    def sheets(self, results: Results) -> list[Sheet]:
+        """None."""
+        del results
+        return []
+
+
+class SeveralPrompts(_Singles):
+    """A cell is a picture of the base request with prompts of its own, as extensions have made them."""
+
+    def __init__(self, base: GenerationRequest, options: PromptsOptions) -> None:
+        lists = (options.prompts, options.negative_prompts, options.texts)
+        if any(len(one) != base.image_count for one in lists):
+            raise BadRequest("As many prompts are needed as pictures are drawn.", "prompts")
+        super().__init__(base)
+        self._options = options
 
     def cell(self, index: int, results: Results | None = None) -> GenerationRequest:
         """Picture `index` of the job."""
@@ -61,41 +74,20 @@ class SeveralPrompts:
             prompt=options.prompts[index], negative_prompt=options.negative_prompts[index], extensions=extensions
         )
 
-    def sheets(self, results: Results) -> list[Sheet]:
-        """None."""
-        del results
-        return []
 
-
-class SeveralPictures:
-    """A cell is a picture of the base request, begun with its own input picture; seeds are those of the batch."""
-
-    in_order = False
-    saves_cells = True
+class SeveralPictures(_Singles):
+    """A cell is a picture of the base request, begun with its own input picture."""
 
     def __init__(self, base: GenerationRequest, options: SeveralOptions, inputs: InputPictures) -> None:
         if base.image is None or len(options.pictures) != base.batch_size:
             raise BadRequest("As many pictures to begin with are needed as a batch draws.", "pictures")
-        self._base, self._image, self._pictures = base, base.image, options.pictures
+        super().__init__(base)
+        self._image, self._pictures = base.image, options.pictures
         for name in options.pictures:
             inputs.use(name)
-
-    @property
-    def cells(self) -> int:
-        return self._base.image_count
-
-    def size(self, index: int) -> int:
-        """Always one picture."""
-        del index
-        return 1
 
     def cell(self, index: int, results: Results | None = None) -> GenerationRequest:
         """Picture `index` of the job."""
         del results
         picture = self._pictures[index % len(self._pictures)]
         return self._base.for_image(index).replace(image=self._image.replace(picture=picture))
-
-    def sheets(self, results: Results) -> list[Sheet]:
-        """None."""
-        del results
-        return []
