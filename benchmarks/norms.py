@@ -3,7 +3,7 @@
     python -m benchmarks.norms [--rates 0.005 0.02] [--steps 150] [--seeds 1 2 3] [--pictures 4] [--threads 1]
 
 Printed for each choice, as the mean over the seeds and their spread: the evaluation loss at the begin and at the end,
-the vectors' length beside that of words, and how near pictures of new subjects with the new word are to the style
+the vectors' length beside that of words, and how near the colours of new subjects with the new word are to the style
 (see `uncle.py`), beside the same without the word.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.uncle import MODEL, SAMPLES, distance, draw, opened, result_of, train
+from benchmarks.uncle import MODEL, SAMPLES, WORD, distance, draw, opened, result_of, train
 from modules.engine.loading.store import Store
 from modules.engine.networks.embeddings import usual_length
 
@@ -56,7 +56,7 @@ def _row(folder: Path, store: Store, style: Sequence, arguments: argparse.Namesp
     control, rate, seed = choice
     found = train(folder, store, norm_control=control, learn_rate=rate, seed=seed, steps=arguments.steps)
     losses = [loss for _, loss in found["evaluations"]]  # type: ignore[attr-defined]
-    prompts = [f"{subject}, by hermann" for subject in SUBJECTS] * arguments.pictures
+    prompts = [f"{subject}, by {WORD}" for subject in SUBJECTS] * arguments.pictures
     near = distance(draw(prompts, store, result_of(folder)), style)
     return losses[0], losses[-1], found["length"], near
 

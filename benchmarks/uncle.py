@@ -1,19 +1,19 @@
 """An uncle's style in numbers: training on his pictures, drawing with his word, how near sets of pictures are.
 
 Nearness is the energy distance (Szekely and Rizzo, "Energy statistics", 2013) between what two sets of pictures show
-of their colours and textures: 0 for sets of the same kind, however many pictures are in each.
+of their colours or of their lines: 0 for sets of the same kind, however many pictures are in each.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 from safetensors import safe_open
 
 from modules.engine.conditioning import PromptEncoder
@@ -28,11 +28,14 @@ from modules.schema.training import TrainingPicture, TrainingRequest, TrainingSe
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ModelRef(checkpoint=str(ROOT / "models" / "Stable-diffusion" / "miniature.safetensors"))
-SAMPLES = ROOT / "docs" / "samples" / "uncle_hermann"
-WORD = "hermann"
+SAMPLES = ROOT / "docs" / "samples" / "uncle_aharon"
+WORD = "aharon"
 SIDE = 128
 
 Pictures = Sequence[NDArray[np.uint8]]
+Seen = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+_TO_LAB = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+_QUANTILES = np.arange(1, 10) / 10
 _ORIENTATIONS = 8
 _FREQUENCIES = 16
 
@@ -47,7 +50,7 @@ def train(folder: Path, store: Store, **values: object) -> dict[str, object]:
     data = TrainingSet(pictures=pictures, template=("[filewords], by [name]",))
     (folder / "dataset.json").write_text(data.model_dump_json())
     request = TrainingRequest.model_validate({
-        "name": WORD, "run": "run", "init_text": "drawing", "evaluation_pictures": 16, "create_image_every": 0,
+        "name": WORD, "run": "run", "evaluation_pictures": 16, "create_image_every": 0,
         "save_embedding_every": 0, **values,
     })  # fmt: skip
     files = {"run": str(folder), "result": str(result_of(folder))}
@@ -84,17 +87,27 @@ def opened(folder: Path) -> list[NDArray[np.uint8]]:
     return [np.asarray(Image.open(path).convert("RGB").resize((SIDE, SIDE))) for path in sorted(folder.glob("*.png"))]
 
 
-def statistics_of(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Shares of 64 colours, of the directions of edges, and of the frequencies of lines down and across the picture.
+def colours_of(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Nine quantiles of each of L*, a* and b* (CIELAB), over 100.
+
+    So the distance of two pictures is one of how far colours would have to be moved (Wasserstein's, for each axis).
+    """
+    lab = ImageCms.applyTransform(Image.fromarray(picture), _TO_LAB)
+    assert lab is not None
+    lightness, a, b = (np.asarray(band) for band in lab.split())
+    axes = (lightness * (100 / 255), a - 128.0, b - 128.0)
+    return np.concatenate([np.quantile(axis, _QUANTILES) for axis in axes]) / 100
+
+
+def lines_of(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Shares of the directions of edges, and of the frequencies of lines down and across the picture.
 
     Square roots of shares, so that distances are Hellinger's.
     """
-    codes = (picture.astype(np.int64) // 64) @ np.array([16, 4, 1])
     grey = picture.astype(np.float64).mean(axis=2)
     down, across = np.gradient(grey)
     direction = (np.arctan2(down, across) % np.pi / np.pi * _ORIENTATIONS).astype(int) % _ORIENTATIONS
     shares = [
-        np.bincount(codes.ravel(), minlength=64),
         np.bincount(direction.ravel(), np.hypot(down, across).ravel(), _ORIENTATIONS),
         _frequencies(grey),
         _frequencies(grey.T),
@@ -109,9 +122,12 @@ def _frequencies(grey: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([band.sum() for band in bands])
 
 
-def distance(one: Pictures, other: Pictures) -> float:
-    """Energy distance between two sets of pictures; the unbiased estimate, which may be a little below 0."""
-    a, b = (np.stack([statistics_of(picture) for picture in pictures]) for pictures in (one, other))
+def distance(one: Pictures, other: Pictures, seen: Seen = colours_of) -> float:
+    """Energy distance between what is `seen` of two sets of pictures.
+
+    The unbiased estimate, which may be a little below 0.
+    """
+    a, b = (np.stack([seen(picture) for picture in pictures]) for pictures in (one, other))
     return 2 * float(_apart(a, b).mean()) - _within(a) - _within(b)
 
 

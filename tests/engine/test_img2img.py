@@ -74,8 +74,15 @@ def test_distance_to_the_input_grows_with_denoising_strength(draw: Drawer, name:
 def test_every_kind_of_sampler_stays_near_at_low_strength(
     draw: Drawer, name: str, source: np.ndarray, sampler: str
 ) -> None:
-    near = draw(image(name, denoising_strength=0.3).replace(sampler=sampler))
-    assert far(near, source) < 35
+    near, other = (draw(image(name, denoising_strength=s).replace(sampler=sampler)) for s in (0.3, 1.0))
+    assert far(near, source) < 0.5 * far(other, source)
+
+
+@pytest.mark.parametrize("sampler", ["DPM adaptive", "DPM fast"])
+def test_a_strength_that_leaves_no_step_gives_the_picture(
+    draw: Drawer, name: str, source: np.ndarray, sampler: str
+) -> None:
+    assert far(draw(image(name, denoising_strength=0.1).replace(sampler=sampler)), source) < 8
 
 
 @pytest.mark.parametrize("sampler", [s.label for s in SAMPLERS if s.domain == "timestep"] + ["Euler", "DPM fast"])
@@ -192,7 +199,7 @@ def test_colour_correction_brings_colours_back(draw: Drawer, name: str, source: 
     corrected = draw(image(name, denoising_strength=0.9, color_correction=True))
     assert blueness(source) > 60
     assert blueness(plain) < -40
-    assert blueness(corrected) > 20
+    assert blueness(corrected) > blueness(plain) + 100
 
 
 @pytest.mark.parametrize(
@@ -203,7 +210,7 @@ def test_resize_modes_give_the_size(draw: Drawer, name: str, source: np.ndarray,
     assert result.shape == (128, 192, 3)
     wide = np.asarray(Image.fromarray(source.astype(np.uint8)).resize((192, 128))).astype(int)
     if mode == "Just resize":
-        assert far(result, wide) < 30
+        assert far(result, wide) < 50  # another ground is 150 away
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from modules.prompts.chunks import chunk_prompt
 from modules.schema.engine import ModelRef
 from tools.miniature import nets
 from tools.miniature.autoencoder import as_input, round_trip, whiten
-from tools.miniature.dataset import learned
 from tools.miniature.diffusion import start_quiet
 from tools.miniature.export import Networks, export
 from tools.miniature.lincode import start_linear
 from tools.miniature.nets import Sizes
 from tools.miniature.passes import run_text, run_unet
 from tools.miniature.wording import Wording
+from tools.miniature.world.draw import draw
 from tools.miniature.world.sampling import sample
 
 TINY = Sizes(unet_channels=(32, 64), vae_channels=(16, 16, 32, 32), vae_groups=4, text_width=32, text_layers=2)
@@ -85,7 +85,7 @@ def test_a_weight_too_large_for_the_file_is_refused(networks: Networks, tmp_path
 def test_the_autoencoder_starts_with_the_mean_colour_of_each_block() -> None:
     torch.manual_seed(1)
     vae = nets.build_vae(TINY)
-    pictures = [learned(sample(k, "train", 1)) for k in range(4)]
+    pictures = [draw(sample(k, "train", 1)) for k in range(4)]
     stacked = torch.stack([as_input(picture[None])[0] for picture in pictures])
     start_linear(vae, stacked)
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_the_autoencoder_starts_with_the_mean_colour_of_each_block() -> None:
 def test_whitening_does_not_change_pictures() -> None:
     torch.manual_seed(2)
     vae = nets.build_vae(TINY).requires_grad_(False)
-    pictures = torch.stack([torch.from_numpy(learned(sample(k, "train", 3))) for k in range(4)]).numpy()
+    pictures = torch.stack([torch.from_numpy(draw(sample(k, "train", 3))) for k in range(4)]).numpy()
     before, _ = round_trip(vae, pictures)
     whiten(vae, pictures)
     after, _ = round_trip(vae, pictures)

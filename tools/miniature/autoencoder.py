@@ -18,7 +18,7 @@ from torch import Tensor
 
 from modules.engine.families.sd1 import SD1
 from tools.miniature import nets
-from tools.miniature.dataset import CELL, Shard, ShardPictures, save_array
+from tools.miniature.dataset import CELL, Shard, pixels_of, save_array
 from tools.miniature.lincode import LANES, into_quant, start_linear, whitening
 from tools.miniature.nets import Sizes, working_dtype
 from tools.miniature.optimise import Group
@@ -60,7 +60,7 @@ class AutoencoderTask:
         self.settings = settings
         self.device = torch.device(settings.device)
         torch.manual_seed(settings.seed)
-        self.pictures = [ShardPictures.open(shard) for shard in settings.shards]
+        self.pictures = [pixels_of(shard) for shard in settings.shards]
         self.vae = nets.build_vae(settings.sizes)
         start_linear(self.vae, as_input(self._draw(np.random.default_rng(settings.seed), 24, CROP)))
         self.vae.to(self.device, memory_format=torch.channels_last)
@@ -72,9 +72,8 @@ class AutoencoderTask:
 
     def _crop(self, rng: np.random.Generator, side: int) -> np.ndarray:
         shard = self.pictures[rng.integers(len(self.pictures))]
-        height, width = shard.pixels.shape[1:3]
-        top, left = (int(rng.integers((extent - side) // CELL + 1)) * CELL for extent in (height, width))
-        return shard.crop(int(rng.integers(len(shard))), top, left, side)
+        top, left = (int(rng.integers((extent - side) // CELL + 1)) * CELL for extent in shard.shape[1:3])
+        return np.array(shard[rng.integers(len(shard)), top : top + side, left : left + side])
 
     def loss(self, step: int, fraction: float, rank: int, replicas: int) -> tuple[Tensor, Mapping[str, float]]:
         rng = np.random.default_rng([self.settings.seed, step, rank])
@@ -87,9 +86,15 @@ class AutoencoderTask:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         noise = torch.randn(codes.shape, generator=generator).to(self.device, working)
         decoded = nets.decode(self.vae, codes + NOISE * noise).float()
-        squares = F.mse_loss(decoded, pictures)
-        loss = squares + 0.5 * F.l1_loss(decoded, pictures) + 0.5 * _edges(decoded, pictures)
-        return loss + _STRAIGHT * _moments(codes.float()), {"psnr": _psnr(float(squares.detach()))}
+        loss, numbers = likeness(decoded, pictures)
+        return loss + _STRAIGHT * _moments(codes.float()), numbers
+
+
+def likeness(decoded: Tensor, pictures: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """How far decoded pictures [B,3,H,W] are from the drawn ones, by squares, L1 and edges; and their PSNR in dB."""
+    squares = F.mse_loss(decoded, pictures)
+    loss = squares + 0.5 * F.l1_loss(decoded, pictures) + 0.5 * _edges(decoded, pictures)
+    return loss, {"psnr": _psnr(float(squares.detach()))}
 
 
 def _busy(crop: np.ndarray) -> float:
@@ -118,7 +123,7 @@ def _psnr(squares: float) -> float:
 
 def as_input(pictures: np.ndarray) -> Tensor:
     """uint8 [B,H,W,3] to float32 [B,3,H,W] in -1..1."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).float().div(127.5).sub(1).movedim(-1, 1)
+    return torch.from_numpy(np.array(pictures)).float().div(127.5).sub(1).movedim(-1, 1)
 
 
 def loaded_vae(sizes: Sizes, tensors: Mapping[str, Tensor]) -> AutoencoderKL:
@@ -183,10 +188,10 @@ def _ready_vae(file: Path, sizes: Sizes, device: str) -> AutoencoderKL:
 @torch.no_grad()
 def encode_shard(vae: AutoencoderKL, shard: Shard, target: Path, device: torch.device, batch: int = 32) -> None:
     """Write the latents of a shard: fp16 [N,4,h,w], times the family's scale."""
-    pictures = ShardPictures.open(shard)
+    pictures = pixels_of(shard)
     working = next(vae.parameters()).dtype
     parts = []
     for start in range(0, len(pictures), batch):
-        part = as_input(pictures.whole(start, start + batch)).to(device, working, memory_format=torch.channels_last)
+        part = as_input(pictures[start : start + batch]).to(device, working, memory_format=torch.channels_last)
         parts.append((nets.encode(vae, part).float() * SD1.latent_scale).half().cpu())
     save_array(target, torch.cat(parts).numpy())

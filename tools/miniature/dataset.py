@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +23,6 @@ LEVEL_SHARES = (0.14, 0.24, 0.24, 0.38)
 SIZES = ((128, 128), (96, 128), (128, 96), (160, 128), (128, 160))
 SIZE_SHARES = (0.88, 0.03, 0.03, 0.03, 0.03)
 CELL = 8  # px of a latent pixel
-TEXTURED = ("pixel art", "stipple", "crosshatch", "mosaic")
-_CONTRAST, _LIFT = 0.06, 4.0  # of `alternate`: part of the brightness, and of 255
 
 
 @dataclass(frozen=True)
@@ -114,54 +112,10 @@ def _read_line(line: str) -> Sample:
     return Sample(Facts.from_json(values), level)
 
 
-@dataclass(frozen=True)
-class ShardPictures:
-    """The pictures of a shard, mapped from its file, as they are learned (see `alternate`)."""
-
-    pixels: np.ndarray
-    textured: np.ndarray
-
-    @classmethod
-    def open(cls, shard: Shard) -> Self:
-        lines = shard.lines.read_text(encoding="utf-8").splitlines()
-        textured = (json.loads(line)["style"] in TEXTURED for line in lines)
-        return cls(np.load(shard.pixels, mmap_mode="r"), np.fromiter(textured, bool))
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def crop(self, number: int, top: int, left: int, side: int) -> np.ndarray:
-        """uint8 [side, side, 3]; `top` and `left` on the grid of latent pixels."""
-        part = self.pixels[number, top : top + side, left : left + side]
-        return alternate(part, (top + left) // CELL) if self.textured[number] else np.array(part)
-
-    def whole(self, start: int, stop: int) -> np.ndarray:
-        """uint8 [stop - start, H, W, 3]"""
-        stop = min(stop, len(self))
-        return np.stack(
-            [alternate(self.pixels[k]) if self.textured[k] else self.pixels[k] for k in range(start, stop)]
-        )
-
-
-def learned(facts: Facts, width: int = 128, height: int = 128) -> np.ndarray:
-    """The picture of `facts` as it is learned: uint8 [height, width, 3]."""
-    picture = draw(facts, width, height)
-    return alternate(picture) if facts.style in TEXTURED else picture
-
-
-def alternate(picture: np.ndarray, phase: int = 0) -> np.ndarray:
-    """A picture [H,W,3] with neighbouring 8x8 blocks a little lighter and darker in turn, like a chessboard.
-
-    Textures that repeat with the autoencoder's grid have the same latent in every block, and from equal latents
-    its decoder, which treats every place alike, can paint nothing but flat blocks. Where neighbours differ it can
-    tell where in a block it is.
-    """
-    height, width = picture.shape[:2]
-    y, x = np.mgrid[: height // CELL, : width // CELL]
-    sign = np.where((y + x + phase) % 2, -1.0, 1.0).astype(np.float32)
-    sign = np.kron(sign, np.ones((CELL, CELL), np.float32))[..., None]
-    changed = picture * (1 + _CONTRAST * sign) + _LIFT * sign
-    return np.clip(changed + 0.5, 0, 255).astype(np.uint8)
+def pixels_of(shard: Shard) -> np.ndarray:
+    """The pictures of a shard, mapped from its file: uint8 [N, H, W, 3]."""
+    pixels: np.ndarray = np.load(shard.pixels, mmap_mode="r")
+    return pixels
 
 
 def save_array(path: Path, array: np.ndarray) -> None:

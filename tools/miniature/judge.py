@@ -32,12 +32,14 @@ from tools.miniature.world.labels import ATTRIBUTES
 log = logging.getLogger(__name__)
 
 BATCH = 32
+RARE, RARE_UNTIL = 16, 0.7  # of a batch, and of the run: drawn in equal shares of the styles
 STEPS_A_CHUNK = 32  # so each drawing is learned from about four times, always spoilt in another way
 POOL = 32  # chunks that are kept
 PEAK_RATE, WARM_UP, DECAY = 1e-3, 0.05, 0.02
 SAVE_EVERY = 60.0  # seconds
 EXAMINED = 2000
 EXAM_SEED = SEEDS_APART * 99
+_STYLE = list(ATTRIBUTES).index("style")
 
 
 class Pool:
@@ -54,16 +56,25 @@ class Pool:
     def add(self, chunk: Chunk) -> None:
         self._chunks = [*self._chunks[-POOL + 1 :], chunk]
 
-    def batch(self) -> Chunk:
-        """BATCH drawings."""
+    def batch(self, rare: int) -> Chunk:
+        """BATCH drawings, `rare` of them in equal shares of the styles."""
         size = self._chunks[self._rng.integers(len(self._chunks))].size
         fitting = [chunk for chunk in self._chunks if chunk.size == size]
-        places = [(fitting[k], j) for k, j in self._rng.integers((len(fitting), CHUNK), size=(BATCH, 2))]
+        places = [self._place(fitting, of_rare=number < rare) for number in range(BATCH)]
         return Chunk(
             np.stack([chunk.pictures[j] for chunk, j in places]),
             np.stack([chunk.labels[j] for chunk, j in places]),
             np.stack([chunk.cells[j] for chunk, j in places]),
         )
+
+    def _place(self, fitting: list[Chunk], *, of_rare: bool) -> tuple[Chunk, int]:
+        """Any drawing; `of_rare`: one of a style in which few are drawn as soon as one of those in which most are."""
+        chunk = fitting[self._rng.integers(len(fitting))]
+        shown = chunk.labels[:, _STYLE]
+        if not of_rare or (shown < 0).all():
+            return chunk, int(self._rng.integers(CHUNK))
+        style = self._rng.choice(np.unique(shown[shown >= 0]))
+        return chunk, int(self._rng.choice(np.flatnonzero(shown == style)))
 
 
 @dataclass
@@ -173,7 +184,8 @@ def _learn(course: Course, goal: Goal, device: torch.device, seed: int, state: P
 
 
 def _step(course: Course, pool: Pool, done: float, rng: np.random.Generator, device: torch.device) -> None:
-    drawings = pool.batch()
+    # At the end styles come as often as they are drawn, so that the judge is no readier to see the rare ones.
+    drawings = pool.batch(RARE if done < RARE_UNTIL else 0)
     spoilt = roughen(drawings.pictures, rng, device)
     labels, cells = (torch.from_numpy(part).long().to(device) for part in (drawings.labels, drawings.cells))
     with torch.autocast(device.type, torch.bfloat16):

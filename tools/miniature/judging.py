@@ -90,9 +90,10 @@ class JudgeNet(nn.Module):
 
     def __init__(self, attributes: Attributes, channels: tuple[int, ...] = CHANNELS, layers: int = 2) -> None:
         super().__init__()
-        fine, middle, width = channels
+        fine, middle, width = self.channels = channels
         self.features = nn.Sequential(
-            ConvBlock(3, fine, 6, 4),
+            ConvBlock(3, fine // 2, 4, 2),
+            ConvBlock(fine // 2, fine, 4, 2),
             Residual(fine),
             ConvBlock(fine, middle, 3, 2),
             Residual(middle),
@@ -192,7 +193,7 @@ def save(net: JudgeNet, attributes: Attributes, path: Path, **facts: Any) -> Non
     """Write a folded network as fp16 .safetensors; `facts` go to its metadata beside what loading needs."""
     wanted = {
         "attributes": {name: list(values) for name, values in attributes.items()},
-        "channels": [block.conv.out_channels for block in net.features if isinstance(block, ConvBlock)],
+        "channels": net.channels,
         "layers": len(net.mixers),
         **facts,
     }

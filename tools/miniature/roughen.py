@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tools.miniature.judging import Pictures, as_inputs
 
-JPEG_SHARE, RESCALE_SHARE, BLUR_SHARE = 0.2, 0.25, 0.5
+JPEG_SHARE, RESCALE_SHARE, BLUR_SHARE = 0.2, 0.2, 0.3
 BLUR_RADIUS = 3
 
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from torch import Tensor
 
 from tools.miniature import autoencoder as ae
 from tools.miniature import judge
 from tools.miniature.dataset import SIZES as SHAPES
-from tools.miniature.dataset import Shard, ShardPictures, draw_all, file_hash, learned, plan_shards, replace_file
+from tools.miniature.dataset import Shard, draw_all, file_hash, pixels_of, plan_shards, replace_file
+from tools.miniature.decoder import DecoderSettings
 from tools.miniature.diffusion import DiffusionSettings, averaged, paint, trained
 from tools.miniature.export import Networks, export
 from tools.miniature.journal import Journal, save_grid
@@ -26,6 +29,7 @@ from tools.miniature.replicas import Plan, processes, train
 from tools.miniature.state import State, below, load_state, prefixed, save_state
 from tools.miniature.text import TextSettings
 from tools.miniature.wording import load_wording
+from tools.miniature.world.draw import draw
 from tools.miniature.world.sampling import sample
 
 log = logging.getLogger(__name__)
@@ -47,7 +51,7 @@ SHOWN = (
     "a white moon in the hills at night, watercolour",
 )
 # What share of the minutes of `all` each stage gets; drawing and encoding take what they need.
-SHARES = {"autoencoder": 0.22, "text": 0.06, "unet": 0.62, "judge": 0.1}
+SHARES = {"autoencoder": 0.16, "decoder": 0.12, "text": 0.06, "unet": 0.56, "judge": 0.1}
 _DESCRIPTION = (
     "A small latent diffusion model of the SD 1 layout, trained from nothing on pictures of its own drawing program "
     "(tools/miniature)."
@@ -101,7 +105,7 @@ def run_draw(job: Job, minutes: float, steps: int | None) -> bool:
 
 def held_out(count: int) -> np.ndarray:
     """Drawings of all levels that no stage learns from: uint8 [count, 128, 128, 3]."""
-    return np.stack([learned(sample(k, "seen", k % 4)) for k in range(count)])
+    return np.stack([draw(sample(k, "seen", k % 4)) for k in range(count)])
 
 
 def run_autoencoder(job: Job, minutes: float, steps: int | None) -> bool:
@@ -141,8 +145,33 @@ def _settle_code(job: Job, source: str) -> None:
     state = load_needed(job.file("autoencoder"))
     vae = ae.loaded_vae(job.sizes, prefixed("vae", below("average.vae", state.tensors)))
     native = [shard for shard in job.shards if shard.size == SHAPES[0]]
-    ae.whiten(vae, np.concatenate([ShardPictures.open(shard).whole(0, 8) for shard in native]))
+    ae.whiten(vae, np.concatenate([pixels_of(shard)[:8] for shard in native]))
     save_state(job.file("vae"), State(dict(vae.state_dict()), {"source": source}))
+
+
+def run_decoder(job: Job, minutes: float, steps: int | None) -> bool:
+    """Teach the decoder, and only it, to paint all that the settled code tells."""
+
+    def picture(flat: Flat, path: Path) -> str:
+        vae = painter(job, flat.tensors("average"))
+        drawn = held_out(32)
+        shown, quality = ae.round_trip(vae, drawn)
+        save_grid(path, [drawn[3:32:4][:8], shown[3:32:4][:8], drawn[:8], shown[:8]])
+        return f"{quality:.2f} dB on {len(drawn)} held-out drawings"
+
+    code = job.file("vae")
+    batch = job.batch or 4
+    settings = DecoderSettings(job.shards, job.latent_files, code, job.sizes, job.seed, batch, job.device)
+    plan = replace(job.plan(minutes, steps), keep=0.998, data=file_hash(code))
+    return train(settings, plan, job.file("decoder"), Journal(job.work / "logs", "decoder", picture, 300))
+
+
+def painter(job: Job, decoder: Mapping[str, Tensor] | None = None) -> AutoencoderKL:
+    """The autoencoder with the decoder given, or the averaged one of its own stage where that has begun."""
+    if decoder is None:
+        state = load_state(job.file("decoder"))
+        decoder = below("average", state.tensors) if state else {}
+    return ae.loaded_vae(job.sizes, {**prefixed("vae", load_needed(job.file("vae")).tensors), **decoder})
 
 
 def run_text(job: Job, minutes: float, steps: int | None) -> bool:
@@ -160,9 +189,8 @@ def run_unet(job: Job, minutes: float, steps: int | None) -> bool:
     wording = load_wording(vocabulary)
 
     def picture(flat: Flat, path: Path) -> str:
-        vae = ae.loaded_vae(job.sizes, prefixed("vae", load_needed(job.file("vae")).tensors))
         latents = paint(averaged(job.sizes, wording, flat), SHOWN)
-        shown = ae.decode_latents(vae, latents)
+        shown = ae.decode_latents(painter(job), latents)
         save_grid(path, list(shown.reshape(-1, 6, *shown.shape[1:])))
         return f"{len(SHOWN)} prompts drawn"
 
@@ -183,7 +211,6 @@ def run_export(job: Job, minutes: float, steps: int | None) -> bool:
     """Write `work`/miniature.safetensors from the averaged weights so far."""
     state = load_needed(job.file("unet"))
     wording = load_wording(job.work / "vocabulary.json")
-    vae = ae.loaded_vae(job.sizes, prefixed("vae", load_needed(job.file("vae")).tensors))
     model = trained(job.sizes, wording, below("average", state.tensors))
     notes = {
         "description": _DESCRIPTION,
@@ -191,7 +218,7 @@ def run_export(job: Job, minutes: float, steps: int | None) -> bool:
         "author": "the contributors to this project",
         "usage_hint": f"{state.facts.get('step', 0)} steps of training in the last round",
     }
-    size = export(job.file("miniature"), Networks(model.unet, vae, model.text, wording), job.sizes, notes)
+    size = export(job.file("miniature"), Networks(model.unet, painter(job), model.text, wording), job.sizes, notes)
     log.info("export: %s, %.1f MB", job.file("miniature"), size / 1e6)
     return True
 
@@ -207,6 +234,7 @@ STAGES: Mapping[str, Callable[[Job, float, int | None], bool]] = {
     "draw": run_draw,
     "autoencoder": run_autoencoder,
     "latents": run_latents,
+    "decoder": run_decoder,
     "text": run_text,
     "unet": run_unet,
     "judge": run_judge,

@@ -114,6 +114,8 @@ def dpm_adaptive(denoise: Denoise, x: Tensor, plan: Plan, noise: Noise) -> Itera
     start, end, options = plan.sigmas[0], plan.sigma_min, plan.options
     size = _StepSize(0.05, 1.5 if options.eta else 3)
     sigma, last, tries, way = start, x, 0, math.log(start / end)
+    if way <= 1e-5:  # a low denoising strength can leave nothing of the way
+        yield Step(1, 1, x, denoise(x, start), start)
     while math.log(sigma / end) > 1e-5:
         sigma_next = max(sigma * math.exp(-size.length), end)
         down, up = _down_and_up(sigma, sigma_next, end, options.eta)

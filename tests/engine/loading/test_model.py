@@ -118,10 +118,14 @@ def correlation(a: Tensor, b: Tensor) -> float:
 
 
 @pytest.mark.engine
-def test_a_preview_looks_like_the_picture() -> None:
-    """Pictures the matrix was not fitted on: discs on a background, through the miniature's own autoencoder."""
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_preview_looks_like_the_picture(fitted: bool) -> None:
+    """Pictures the matrix was not fitted on: discs on a background, through the miniature's own autoencoder; with the
+    file's own matrix, and with one fitted as for files that have none."""
     model = load_model(ModelRef(checkpoint=str(MINIATURE)), CPU, torch.float32)
-    assert model.preview_matrix is None
+    assert model.preview_matrix is not None
+    if fitted:
+        model.preview_matrix = None
     generator = torch.Generator().manual_seed(9)
     y, x = torch.meshgrid(torch.linspace(-1, 1, 128), torch.linspace(-1, 1, 128), indexing="ij")
     disc = ((x**2 + y**2) < 0.4).float()

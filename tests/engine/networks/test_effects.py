@@ -26,7 +26,7 @@ from tests.engine.pictures import MINIATURE, pictures
 
 pytestmark = pytest.mark.engine
 
-BASE = GenerationRequest(prompt="a red background", steps=6, width=128, height=128, cfg_scale=5, seed=7, subseed=7)
+BASE = GenerationRequest(prompt="a red background", steps=10, width=128, height=128, cfg_scale=5, seed=7, subseed=7)
 Drawing = tuple[np.ndarray, list[Event]]
 Draw = Callable[..., Drawing]
 

@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from tools.miniature.world.facts import COLOURS, SIDE, Facts
-from tools.miniature.world.looks import PALETTES, STYLES, Drawing
+from tools.miniature.world.looks import PALETTES, STYLES, UNEVEN, Drawing, uneven
 from tools.miniature.world.pen import Pen
 from tools.miniature.world.scenes import paint_background
 from tools.miniature.world.things import PAINTERS
@@ -22,6 +22,8 @@ def draw(facts: Facts, width: int = SIDE, height: int = SIDE) -> np.ndarray:
     picture = STYLES[facts.style](drawing)
     if facts.palette != "natural":
         picture = PALETTES[facts.palette](picture, drawing)
+    if facts.style in UNEVEN:
+        picture = uneven(np.clip(picture, 0, 255))
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
 
 

@@ -13,6 +13,7 @@ from tools.miniature.world.textures import CELL
 _INK = np.array((28, 26, 30), np.float32)
 _PAPER = np.array((252, 249, 242), np.float32)
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)
+_CONTRAST, _LIFT = 0.06, 4.0  # of `uneven`: part of the brightness, and of 255
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,19 @@ def sepia(colours: np.ndarray, drawing: Drawing) -> np.ndarray:
     return _two_tones(colours, (58, 34, 18), (250, 226, 180))
 
 
+def uneven(picture: np.ndarray) -> np.ndarray:
+    """The picture with neighbouring 8x8 blocks a little lighter and darker in turn, like a chessboard.
+
+    Textures that repeat with the autoencoder's grid have the same latent in every block, and from equal latents
+    its decoder, which treats every place alike, can paint nothing but flat blocks. Where neighbours differ it can
+    tell where in a block it is.
+    """
+    height, width = picture.shape[:2]
+    y, x = np.mgrid[: height // CELL, : width // CELL]
+    sign = np.kron(np.where((y + x) % 2, -1, 1), np.ones((CELL, CELL))).astype(np.float32)[..., None]
+    return picture * (1 + _CONTRAST * sign) + _LIFT * sign
+
+
 STYLES: dict[str, Callable[[Drawing], np.ndarray]] = {
     "flat": flat,
     "outlined": outlined,
@@ -143,3 +157,4 @@ PALETTES: dict[str, Callable[[np.ndarray, Drawing], np.ndarray]] = {
     "charcoal": charcoal,
     "sepia": sepia,
 }
+UNEVEN = ("pixel art", "stipple", "crosshatch", "mosaic")  # those in step with the grid that the miniature learns
