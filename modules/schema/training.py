@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modules.schema.frozen import Frozen
 from modules.schema.knob import knob
@@ -17,6 +17,8 @@ from modules.schema.request import MAX_SEED, GenerationRequest
 Method = Literal["Textual inversion", "LoRA"]
 NormControl = Literal["Free", "Keep", "Direction"]
 Latents = Literal["once", "deterministic", "random"]
+LEARN_RATES: dict[Method, str] = {"Textual inversion": "0.005", "LoRA": "0.0001"}
+"""The usual rate of what is learned: A1111's for vectors, a fiftieth of it for a LoRA's weights."""
 EMBEDDING_FORMATS = ("safetensors", "pt", "png")
 
 
@@ -71,8 +73,10 @@ class TrainingRequest(Frozen):
         "random: a new draw at each step.", section="data",
     )  # fmt: skip
 
-    learn_rate: str = knob("0.005", "Learning rate", "One rate, or rates with their last steps: 0.005:100, "
-                           "1e-3:1000, 1e-5.", section="learning")  # fmt: skip
+    learn_rate: str = knob(
+        LEARN_RATES["Textual inversion"], "Learning rate", "One rate, or rates with their last steps: 0.005:100, "
+        "1e-3:1000, 1e-5. For a LoRA about 0.0001.", section="learning",
+    )  # fmt: skip
     steps: int = knob(1000, "Max steps", "Steps from the run's beginning.", section="learning", ge=1, le=1_000_000,
                       soft_le=10_000, step=1)  # fmt: skip
     batch_size: int = knob(1, "Batch size", "Pictures learned from at the same time; needs memory.",
@@ -133,6 +137,14 @@ class TrainingRequest(Frozen):
     run: str = ""
     start: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_rate(cls, given: Any) -> Any:
+        """Who asks for a LoRA and says no rate means a LoRA's."""
+        if isinstance(given, dict) and given.get("method") == "LoRA" and "learn_rate" not in given:
+            return {**given, "learn_rate": LEARN_RATES["LoRA"]}
+        return given
+
     @property
     def image_count(self) -> int:
         return 0
@@ -164,9 +176,13 @@ class TrainingSet(Frozen):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "Quick look": {"steps": 150, "evaluate_every": 25, "create_image_every": 50, "save_embedding_every": 50},
-    "Style, 70 pictures": {"steps": 3000, "num_vectors_per_token": 6, "template_filename": "style_filewords.txt"},
+    "Style, 70 pictures": {
+        "steps": 500, "gradient_step": 4, "learn_rate": "0.005:300, 0.001", "num_vectors_per_token": 8,
+        "template_filename": "style_filewords.txt",
+    },
     "Object, 10 pictures": {
         "steps": 1500, "num_vectors_per_token": 3, "template_filename": "subject_filewords.txt", "init_text": "thing",
     },
 }  # fmt: skip
-"""Changes of a request by the preset's name: where to begin, not measured on models of full size."""
+"""Changes of a request by the preset's name: where to begin. Measured on the miniature (docs/benchmarks.md), not on
+models of full size."""

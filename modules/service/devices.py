@@ -24,7 +24,7 @@ def engine_commands(settings: Settings, always: list[str] | None = None) -> dict
     `always` stands in for all of them.
         Engines that draw on the CPU share its cores, unless `--threads` says how many each has.
     """
-    devices = _devices(settings.gpus)
+    devices = _devices(settings.gpus, "gpus")
     if devices is None:
         return {"the engine": always or engine_command(settings)}
     if not devices and not settings.cluster:
@@ -64,25 +64,41 @@ def engine_command(settings: Settings) -> list[str]:
         settings.attention,
         "--capacity",
         str(settings.checkpoints_in_ram),
+        *(word for device in training_devices(settings) for word in ("--training-device", device)),
     ]
 
 
-def _devices(gpus: str) -> list[str] | None:
+def training_devices(settings: Settings) -> list[str]:
+    """The cards of `training_devices` (or cpu, again and again: for a test); raises BadRequest."""
+    found = _devices(settings.training_devices, "training_devices") or []
+    for device in found:
+        if device != "cpu" and not device.startswith("cuda:"):
+            raise _unreadable(device, "training_devices")
+    return found
+
+
+def _devices(named: str, setting: str) -> list[str] | None:
     """The devices named with commas between; None where nothing is named."""
-    if not gpus.strip():
+    if not named.strip():
         return None
-    if gpus.strip().lower() == NONE:
+    if named.strip().lower() == NONE:
         return []
-    return [_device(entry.strip().lower()) for entry in gpus.split(",")]
+    return [_device(entry.strip().lower(), setting) for entry in named.split(",")]
 
 
-def _device(entry: str) -> str:
+def _device(entry: str, setting: str) -> str:
     if _CARD.fullmatch(entry):
         return f"cuda:{int(entry)}"
     if _DEVICE.fullmatch(entry):
         return entry
-    raise BadRequest(
-        f"--gpus cannot be read at {entry!r}: name cards by their numbers with commas between, as in --gpus 0,1; cpu "
-        "and mps are possible too.",
-        "gpus",
+    raise _unreadable(entry, setting)
+
+
+def _unreadable(entry: str, setting: str) -> BadRequest:
+    flag, example = f"--{setting.replace('_', '-')}", "1,2" if setting == "training_devices" else "0,1"
+    others = "" if setting == "training_devices" else "; cpu and mps are possible too"
+    return BadRequest(
+        f"{flag} cannot be read at {entry!r}: name cards by their numbers with commas between, as in {flag} "
+        f"{example}{others}.",
+        setting,
     )

@@ -18,6 +18,7 @@ from modules.engine.training.loss import Draw, loss_of
 from modules.engine.training.low_rank import LowRank
 from modules.engine.training.model import for_gradients, loss_scale
 from modules.engine.training.order import Order
+from modules.engine.training.shares import WHOLE, Share
 from modules.engine.training.streams import Streams
 from modules.engine.training.texts import NAME, Texts
 from modules.engine.training.vectors import NewWord
@@ -40,6 +41,20 @@ class Gradient:
     def is_sound(self) -> bool:
         """Whether all of it is finite."""
         return self.loss == self.loss and abs(self.loss) != float("inf") and bool(torch.isfinite(self.values).all())
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some pictures of a batch; `weight`: their share of it."""
+
+    draw: Draw
+    texts: list[str]
+    weight: float
+
+
+def learned_of(request: TrainingRequest, model: LoadedModel, start: str) -> Learned:
+    """What `request` asks to be learned; `start`: a file to begin with, or empty."""
+    return LowRank(request, model) if request.method == "LoRA" else NewWord(request, model, tokenizer(), start)
 
 
 class Lesson:
@@ -91,17 +106,19 @@ class Lesson:
         epoch, batch = self.order.place((step - 1) * self._request.gradient_step)
         return epoch, batch // self._request.gradient_step
 
-    def gradient(self, flat: Tensor, step: int) -> Gradient:
-        """That of step `step` (from 1), the mean over its batches."""
+    def gradient(self, flat: Tensor, step: int, share: Share = WHOLE) -> Gradient:
+        """That of step `step` (from 1), the mean over its batches; of a `share`, its part of that mean."""
         parts = self._request.gradient_step
-        batches = range((step - 1) * parts, step * parts)
-        return self._gradient(flat, [self._draw(batch) for batch in batches])
+        numbers = range((step - 1) * parts, step * parts)
+        pieces = share.of([len(self.order.batch(number)) for number in numbers])
+        return self._gradient(flat, [self._piece(numbers[k], pictures) for k, pictures in pieces], parts)
 
     def dry_step(self, flat: Tensor) -> None:
         """A step with the largest batch there is, of which nothing is kept: it shows whether the memory is enough."""
         epoch = (self.order.batch(number) for number in range(self.order.batches))
         largest = max(epoch, key=lambda chosen: len(chosen) * self._pictures[chosen[0]].mean.numel())
-        self._gradient(flat, [self._drawn(largest, -1)])
+        draw, texts = self._drawn(largest, -1)
+        self._gradient(flat, [_Piece(draw, texts, 1.0)], 1)
 
     def evaluate(self, flat: Tensor) -> float:
         """The loss of the numbers `flat` on the fixed draws."""
@@ -113,24 +130,27 @@ class Lesson:
             vectors = self._learned.vectors(flat)
             return self._evaluation.loss(self._model, self._schedule, lambda texts: self._text.encode(texts, vectors))
 
-    def _gradient(self, flat: Tensor, draws: Sequence[tuple[Draw, list[str]]]) -> Gradient:
+    def _gradient(self, flat: Tensor, pieces: Sequence[_Piece], batches: int) -> Gradient:
         leaf = flat.detach().requires_grad_()
         scale, total = loss_scale(self._model), 0.0
         with (
             for_gradients(self._model, self._request.gradient_checkpointing),
             self._learned.acting(self._model, self._text.encoder, leaf),
         ):
-            for draw, texts in draws:
-                words = self._text.encode(texts, self._learned.vectors(leaf))
-                loss = loss_of(self._model, self._schedule, draw, words) / len(draws)
+            for piece in pieces:
+                words = self._text.encode(piece.texts, self._learned.vectors(leaf))
+                loss = loss_of(self._model, self._schedule, piece.draw, words) * piece.weight / batches
                 # Without the new word in its texts a batch teaches nothing.
                 if loss.requires_grad:
                     (loss * scale).backward()
                 total += float(loss.detach())
         return Gradient(total, torch.zeros_like(flat) if leaf.grad is None else leaf.grad / scale)
 
-    def _draw(self, batch: int) -> tuple[Draw, list[str]]:
-        return self._drawn(self.order.batch(batch), batch)
+    def _piece(self, batch: int, pictures: slice) -> _Piece:
+        """Some pictures of a batch, drawn as in the whole of it."""
+        draw, texts = self._drawn(self.order.batch(batch), batch)
+        chosen = texts[pictures]
+        return _Piece(draw.part(pictures), chosen, len(chosen) / len(texts))
 
     def _drawn(self, chosen: Sequence[int], batch: int) -> tuple[Draw, list[str]]:
         latents = torch.stack([self._album.latent(picture, batch) for picture in chosen])

@@ -24,6 +24,11 @@ class Draw:
     times: list[int]
     weights: Tensor | None = None
 
+    def part(self, pictures: slice) -> Draw:
+        """The same of some of its pictures."""
+        weights = None if self.weights is None else self.weights[pictures]
+        return Draw(self.latents[pictures], self.noise[pictures], self.times[pictures], weights)
+
 
 def loss_of(model: LoadedModel, schedule: NoiseSchedule, draw: Draw, words: Tensor) -> Tensor:
     """The mean over everything, float32; `words` [B,T,D] on the model's device."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,22 +13,21 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from modules.engine.conditioning import PromptEncoder, tokenizer
+from modules.engine.conditioning import PromptEncoder
 from modules.engine.loading.model import LoadedModel
 from modules.engine.loading.store import Store
 from modules.engine.training.drawing import draw
 from modules.engine.training.evaluation import has_settled
 from modules.engine.training.journal import Journal, Line
 from modules.engine.training.latents import key_of
-from modules.engine.training.lesson import Gradient, Learned, Lesson
-from modules.engine.training.low_rank import LowRank
+from modules.engine.training.lesson import Gradient, Lesson, learned_of
 from modules.engine.training.model import TrainingModel, memory_used
 from modules.engine.training.norms import clip
 from modules.engine.training.outputs import Outputs
 from modules.engine.training.preparing import Command, Events, Leave, latents_of, of_disk, sha256_of
 from modules.engine.training.state import State, load_state
 from modules.engine.training.streams import Streams
-from modules.engine.training.vectors import NewWord
+from modules.engine.training.team import Team, useful
 from modules.schema.engine import EngineJob
 from modules.schema.errors import OutOfMemory
 from modules.schema.events import Event, Finished, Notice, TrainStep
@@ -41,15 +40,15 @@ _SMOOTHING = 0.98
 _MOST_FALLS = 3
 
 
-def run_training(job: EngineJob, models: Store, encoder: PromptEncoder) -> Events:
+def run_training(job: EngineJob, models: Store, encoder: PromptEncoder, devices: Sequence[str] = ()) -> Events:
     """Train what `job` asks for, going on where its folder says, and tell of it.
 
     job.files: "run", the run's folder with `dataset.json` in it; "result", the file to write; "start" (optional), an
-    embedding to begin with. After each event but those of the state "drawing" the models may be used for something
-    else. Commands: "pause" saves the state and ends; "interrupt" and "stop" write the result as well; "border", in
-    the state "drawing", asks for an event at which the models are free.
+    embedding to begin with. `devices`: further ones that learn along. After each event but those of the state
+    "drawing" the models may be used for something else. Commands: "pause" saves the state and ends; "interrupt" and
+    "stop" write the result as well; "border", in the state "drawing", asks for an event at which the models are free.
     """
-    run = _Run(job, models, encoder)
+    run = _Run(job, models, encoder, devices)
     began = time.monotonic()
     reason = "done"
     try:
@@ -65,8 +64,10 @@ def run_training(job: EngineJob, models: Store, encoder: PromptEncoder) -> Event
 
 
 class _Run:
-    def __init__(self, job: EngineJob, models: Store, encoder: PromptEncoder) -> None:
+    def __init__(self, job: EngineJob, models: Store, encoder: PromptEncoder, devices: Sequence[str]) -> None:
         assert isinstance(job.request, TrainingRequest)
+        self._devices = devices
+        self._team: Team | None = None
         self._job, self._request, self._encoder = job, job.request, encoder
         self._folder = Path(job.files["run"])
         self._source = TrainingModel(job.model, models, job.request.precision)
@@ -91,6 +92,8 @@ class _Run:
 
     def let_go(self) -> None:
         self._source.let_go()
+        if self._team is not None:
+            self._team.let_go()
 
     def notice(self, text: str, level: str = "warning") -> Notice:
         """A sentence for the user, kept with the run where that is possible."""
@@ -111,31 +114,45 @@ class _Run:
         self._keys = [key_of(picture, vae) for picture in data.pictures]
         pictures = yield from latents_of(self._folder, data, self._keys, self._source, self._request)
         model, _ = self._source.claim()
-        self._learned = self._what(model)
-        named = self._job.model.named
-        self._lesson = Lesson(self._request, data, pictures, self._learned, named)
+        self._learned = learned_of(self._request, model, self._job.files.get("start", ""))
+        self._lesson = Lesson(self._request, data, pictures, self._learned, self._job.model.named)
         self._lesson.take(model)
+        self._team = Team(self._lesson, self._job, self._keys, self._partners())
         self._begin(model)
         name = str(model.info.get("Model", ""))
         result = Path(self._job.files["result"])
         self._outputs = Outputs(self._request, data, self._learned, self._folder, result, name, sha256)
         self._try_out(model)
+        yield from self._gather()
         yield from self._tell("preparing", always=True)
 
-    def _what(self, model: LoadedModel) -> Learned:
-        if self._request.method == "LoRA":
-            return LowRank(self._request, model)
-        return NewWord(self._request, model, tokenizer(), self._job.files.get("start", ""))
+    def _partners(self) -> Sequence[str]:
+        """The further devices that a step has work for."""
+        return useful(self._devices, self._request.batch_size * self._request.gradient_step)
+
+    def _gather(self) -> Events:
+        """Wait for the further devices: with them from the first step on, a run that is repeated adds up the same."""
+        assert self._team is not None
+        asked = self._team.has_partners
+        while not self._team.wait(0.3):
+            yield from self._tell("preparing", always=True)
+        if asked and not self._team.has_partners:
+            yield self.notice("The further devices cannot learn along: the training goes on without them. The log "
+                              "says why.")  # fmt: skip
+        elif self._devices and not asked:
+            yield self.notice("A step has one picture, so the further devices have nothing to do: raise the batch "
+                              "size or the gradient accumulation steps to use them.", "info")  # fmt: skip
 
     def _begin(self, model: LoadedModel) -> None:
         """The state to go on from, or a new one."""
         start = self._learned.start(model, Streams(self._request.seed)).to(model.device)
+        assert self._team is not None
         self._rule = self._learned.rule(start)
         averaged = self._request.ema > 0
         self._rule.settle(start)
         found = load_state(self._folder / "state.safetensors", model.device, start.numel(), averaged)
         self._state = found or State.new(start, averaged)
-        self._lesson.fell(self._state.course.falls)
+        self._team.fell(self._state.course.falls)
         self._journal = Journal(self._folder, self._lesson.place)
         self._journal.cut(self._state.course.step if found else -1)
         self._good = copy.deepcopy(self._state)
@@ -166,7 +183,7 @@ class _Run:
             if rate is None:
                 break
             began = time.monotonic()
-            gradient = self._lesson.gradient(self._state.flat, number)
+            gradient = yield from self._gradient(number)
             if not self._advance(gradient, rate * course.rate_factor, number):
                 yield from self._fall(gradient)
                 continue
@@ -178,6 +195,16 @@ class _Run:
                 yield self.notice(f"The evaluation stopped falling: the training ended by itself at step {number}.",
                                   "info")  # fmt: skip
                 break
+
+    def _gradient(self, number: int) -> Generator[Event, Command, Gradient]:
+        """That of step `number`, by all devices; one that is lost is said."""
+        assert self._team is not None
+        before = self._team.has_partners
+        gradient = self._team.gradient(self._state.flat, number)
+        if before and not self._team.has_partners:
+            yield self.notice("The further devices stopped answering: the training goes on without them. The log "
+                              "says why.")  # fmt: skip
+        return gradient
 
     def _advance(self, gradient: Gradient, rate: float, number: int) -> bool:
         """Take the step; False, with the numbers perhaps spoilt, where something is not finite."""
@@ -228,10 +255,11 @@ class _Run:
         step, falls = self._state.course.step + 1, self._state.course.falls + 1
         factor = self._state.course.rate_factor / 2
         what = "the new values" if gradient.is_sound else "the loss or its gradient"
+        assert self._team is not None
         self._state = copy.deepcopy(self._good)
         course = self._state.course
         course.falls, course.rate_factor = falls, factor
-        self._lesson.fell(falls)
+        self._team.fell(falls)
         self._journal.cut(course.step)
         if falls - self._forgiven >= _MOST_FALLS:
             yield self.notice(

@@ -19,7 +19,7 @@ from modules.schema.engine import ModelRef
 from modules.schema.errors import BadRequest, UnknownName, UserError
 from modules.schema.learning_rate import parse_rates
 from modules.schema.request import GenerationRequest
-from modules.schema.training import TrainingRequest, TrainingSet
+from modules.schema.training import LEARN_RATES, TrainingRequest, TrainingSet
 from modules.service.plans import Part
 from modules.service.resolve import OWN_VAE
 from modules.service.training.runs import Run, Runs
@@ -307,7 +307,8 @@ def _rate_warnings(request: TrainingRequest) -> list[str]:
         told.append(f"The learning rate ends at step {end}, so the run ends there too, not at {request.steps}.")
     highest = max(segment.rate for segment in rates)
     if request.method == "LoRA" and highest > _HIGH_FOR_LORA:
-        told.append(f"A learning rate of {highest:g} is high for a LoRA: 0.0001 is usual, and 0.005 is for words.")
+        lora, word = LEARN_RATES["LoRA"], LEARN_RATES["Textual inversion"]
+        told.append(f"A learning rate of {highest:g} is high for a LoRA: {lora} is usual, and {word} is for words.")
     return told
 
 
