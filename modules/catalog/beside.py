@@ -24,6 +24,8 @@ _PREVIEWS = tuple(middle + ending for ending in PICTURES for middle in ("", ".pr
 _DOUBLE = frozenset((".description.txt", *(f".preview{ending}" for ending in PICTURES)))
 _CACHE_KIND = "beside-1"
 _LONGEST = 4000
+# What goes along with a model that is renamed or deleted; `.civitai.info` is what a widespread helper writes.
+_ALONG = (*_PREVIEWS, ".json", *_TEXTS, ".yaml", ".yml", ".civitai.info")
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,18 @@ def preview_of(path: Path) -> Path | None:
     """The preview picture beside one model, looked for now."""
     stem = os.path.splitext(path)[0]
     return next((Path(stem + ending) for ending in _PREVIEWS if os.path.isfile(stem + ending)), None)
+
+
+def files_beside(path: Path, models: Collection[Path]) -> list[Path]:
+    """All files that belong to one model alone: notes, previews (also those that were replaced), configuration.
+
+    None of them is one of `models`; none where another model has the same stem, since they are that one's as well.
+    """
+    stem = path if path.is_dir() else path.with_suffix("")
+    if any(other != path and other.parent == path.parent and other.with_suffix("") == stem for other in models):
+        return []
+    named = (stem.with_name(stem.name + ending) for ending in (*_ALONG, *(f"{e}.bak" for e in _PREVIEWS)))
+    return [file for file in named if file != path and file not in models and file.is_file()]
 
 
 def note_of(path: Path) -> Note:

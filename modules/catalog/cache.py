@@ -54,6 +54,13 @@ class FileCache:
         found = self._known.get((kind, os.fsencode(path)))
         return found[1] if found is not None and found[0] == stamp else None
 
+    def get_listed(self, kind: str, path: Path, size: int, mtime: float) -> Facts | None:
+        """The same for a file as a list says it is: `mtime` in seconds, as the lists reckon it."""
+        found = self._known.get((kind, os.fsencode(path)))
+        if found is None or (found[0].size, found[0].mtime_ns / 1e9) != (size, mtime):
+            return None
+        return found[1]
+
     def put(self, kind: str, facts: Iterable[tuple[Path, Stamp, Facts]]) -> None:
         """Store facts in one transaction; what the disk refuses is kept in memory."""
         rows = [(kind, os.fsencode(path), stamp, value) for path, stamp, value in facts]

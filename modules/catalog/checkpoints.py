@@ -69,7 +69,7 @@ class CheckpointCatalog:
     def __init__(self, folders: tuple[Path, ...], cache_file: Path) -> None:
         self._folders = folders
         self._cache = FileCache(cache_file)
-        self._hashes = Hashes(self._cache)
+        self.hashes = Hashes(self._cache)
         self._search = Search("checkpoint", "checkpoint")
         self._lock = threading.Lock()
         self._entries: dict[Path, CheckpointEntry] = {}
@@ -92,7 +92,7 @@ class CheckpointCatalog:
                 known, lasting = _read(item)
                 if lasting:
                     read.append((item.path, item.stamp, known))
-            entries[item.path] = _entry(item, known, self._hashes.known(item.path, item.stamp))
+            entries[item.path] = _entry(item, known, self.hashes.known(item.path, item.stamp))
         self._cache.put(_CACHE_KIND, read)
         with self._lock:
             self._entries = entries
@@ -108,7 +108,7 @@ class CheckpointCatalog:
 
     def sha256(self, entry: CheckpointEntry) -> str:
         """The sha256 of the entry's file: computed once, then part of its title; raises ModelFileError."""
-        value = self._hashes.sha256(entry.path)
+        value = self.hashes.sha256(entry.path)
         with self._lock:
             listed = self._entries.get(entry.path)
             if listed is not None and listed.sha256 != value:
@@ -123,7 +123,7 @@ class CheckpointCatalog:
         if entry.kind == "diffusers":
             return None
         try:
-            return self._hashes.old_hash(entry.path, Stamp.of(entry.path.stat()))
+            return self.hashes.old_hash(entry.path, Stamp.of(entry.path.stat()))
         except OSError:
             return None
 

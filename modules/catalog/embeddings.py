@@ -69,7 +69,7 @@ class EmbeddingCatalog:
         self._folders = folders
         self._further: Mapping[Path, str] = {}
         self._cache = FileCache(cache_file)
-        self._hashes = Hashes(self._cache)
+        self.hashes = Hashes(self._cache)
         self._lock = threading.Lock()
         self._entries: tuple[EmbeddingEntry, ...] = ()
         self._by_word: dict[str, EmbeddingEntry] = {}
@@ -118,7 +118,7 @@ class EmbeddingCatalog:
                 if lasting:
                     read.append((item.path, item.stamp, known))
             if known:
-                entries.append(_entry(item, known, beside, self._hashes.known(item.path, item.stamp)))
+                entries.append(_entry(item, known, beside, self.hashes.known(item.path, item.stamp)))
         self._cache.put(_CACHE_KIND, read)
         beside.store()
         with self._lock:
@@ -146,7 +146,7 @@ class EmbeddingCatalog:
 
     def short_hash(self, entry: EmbeddingEntry) -> str:
         """The first 12 digits of the file's sha256: A1111's "TI hash"; raises ModelFileError."""
-        return self._hashes.sha256(entry.path)[:SHORT_HASH]
+        return self.hashes.sha256(entry.path)[:SHORT_HASH]
 
 
 def _wanted(item: Found) -> bool:

@@ -32,11 +32,12 @@ _AGAIN = "download it again"
 @dataclass(frozen=True)
 class Header:
     """`shapes`: by tensor name; () where a pickle does not tell. `metadata`: the safetensors string map, or what a
-    pickle notes of itself."""
+    pickle notes of itself. `calls`: what an ordinary unpickler would import, as "module.name"."""
 
     format: str
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str] = field(default_factory=dict[str, str])
+    calls: frozenset[str] = frozenset()
 
 
 def read_header(path: Path) -> Header:
@@ -139,7 +140,8 @@ def _read_zip(path: Path, file: BinaryIO) -> Header:
 
 
 def _pickled(layout: str, scanned: Scanned) -> Header:
-    return Header(layout, scanned.shapes, {key: str(value) for key, value in scanned.notes.items()})
+    notes = {key: str(value) for key, value in scanned.notes.items()}
+    return Header(layout, scanned.shapes, notes, scanned.calls)
 
 
 def _read_legacy(path: Path, file: BinaryIO) -> Header:

@@ -64,7 +64,7 @@ class NetworkCatalog:
         self._folders = folders
         self._shown: Mapping[Path, str] = {}
         self._cache = FileCache(cache_file)
-        self._hashes = Hashes(self._cache)
+        self.hashes = Hashes(self._cache)
         self._lock = threading.Lock()
         self._entries: tuple[NetworkEntry, ...] = ()
         self._names: dict[Kind, _Names] = {}
@@ -117,7 +117,7 @@ class NetworkCatalog:
             return entry.hash[:digits]
         if entry.kind == "lora" and entry.path.suffix.lower() == ".safetensors":
             return self._tensor_hash(entry.path)[:digits]
-        return self._hashes.sha256(entry.path)[:digits]
+        return self.hashes.sha256(entry.path)[:digits]
 
     def metadata(self, entry: NetworkEntry) -> dict[str, str]:
         """All metadata of the file, read now; {} where it has none or cannot be read."""

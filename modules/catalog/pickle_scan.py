@@ -52,6 +52,7 @@ class _Scanner:
     def __init__(self) -> None:
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.notes: dict[str, str | int] = {}
+        self.calls: set[str] = set()
         self._note: str | None = None
         self._strings: deque[str] = deque(maxlen=8)
         self._memo: dict[int, str] = {}
@@ -73,8 +74,10 @@ class _Scanner:
         elif opcode in _GETS and int(argument) in self._memo:
             self._strings.append(self._memo[int(argument)])
         elif opcode == "STACK_GLOBAL":
-            for _ in range(min(2, len(self._strings))):
-                self._strings.pop()
+            name = [self._strings.pop() for _ in range(min(2, len(self._strings)))]
+            self.calls.add(".".join(reversed(name)))
+        elif opcode in ("GLOBAL", "INST"):
+            self.calls.add(str(argument).replace(" ", ".", 1))
         elif opcode == "BINPERSID":
             self._name = self._strings[-4] if len(self._strings) >= 4 else ""
             self._numbers = []
@@ -129,17 +132,21 @@ def _scan(file: IO[bytes], scanner: _Scanner | None) -> Any:
 
 
 class Scanned(NamedTuple):
-    """`shapes` by tensor name, and what the file notes of itself (name, step, the checkpoint it was trained on)."""
+    """`shapes` by tensor name, and what the file notes of itself (name, step, the checkpoint it was trained on).
+
+    `calls`: everything that an ordinary unpickler would import, as "module.name".
+    """
 
     shapes: dict[str, tuple[int, ...]]
     notes: dict[str, str | int]
+    calls: frozenset[str] = frozenset()
 
 
 def scan_pickle(file: IO[bytes]) -> Scanned:
     """What the one pickle at the file's position holds; raises Malformed."""
     scanner = _Scanner()
     _scan(file, scanner)
-    return Scanned(scanner.shapes, scanner.notes)
+    return Scanned(scanner.shapes, scanner.notes, frozenset(scanner.calls))
 
 
 def scan_legacy(file: IO[bytes]) -> Scanned:

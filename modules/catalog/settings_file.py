@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from modules.catalog.writing import write_whole
 from modules.schema.errors import SetupError
 from modules.schema.knob import knobs
-from modules.schema.settings import NOT_IN_FILE, Settings
+from modules.schema.settings import NOT_IN_FILE, SECRET, Settings
 
 FILE = "config.json"
 KNOBS = {name: knob for name, knob in knobs(Settings).items() if name not in NOT_IN_FILE}
@@ -55,13 +55,15 @@ def usable(content: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], list
         Settings.model_validate(values)
     except ValidationError as error:
         reasons = {str(one["loc"][0]): one["msg"] for one in error.errors()}
-        sentences = [
-            f"{path.name}: {name} cannot be {values[name]!r} ({reason.replace('Input should be', 'it should be')}); "
-            f"its default is used."
-            for name, reason in reasons.items()
-        ]
+        sentences = [f"{path.name}: {_wrong(name, values[name], reason)}" for name, reason in reasons.items()]
         return {name: value for name, value in values.items() if name not in reasons}, [*apart, *sentences]
     return values, apart
+
+
+def _wrong(name: str, value: Any, reason: str) -> str:
+    shown = "what it is" if name in SECRET else repr(value)
+    should = reason.removeprefix("Value error, ").replace("Input should be", "it should be")
+    return f"{name} cannot be {shown} ({should}); its default is used."
 
 
 def write_config(path: Path, content: Mapping[str, Any]) -> None:

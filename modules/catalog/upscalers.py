@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.catalog.listing import walk
+from modules.catalog.listing import Found, walk
 from modules.schema.errors import UnknownName
 from modules.schema.registry import Registry
 
@@ -15,7 +15,7 @@ FOLDERS = ("ESRGAN", "RealESRGAN", "BSRGAN", "SwinIR", "ScuNET", "DAT", "HAT", "
 ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors")
 BUILT_IN = ("None", "Lanczos", "Nearest")
 FACE_RESTORERS = ("GFPGAN", "CodeFormer")
-_FACE_FOLDERS = {"GFPGAN": ("GFPGAN",), "CodeFormer": ("Codeformer", "CodeFormer")}
+FACE_FOLDERS = {"GFPGAN": ("GFPGAN",), "CodeFormer": ("Codeformer", "CodeFormer")}
 
 _OTHER_NAMES = {
     "R-ESRGAN 4x+": "RealESRGAN_x4plus",
@@ -94,9 +94,15 @@ class UpscalerCatalog:
         """The model file of "GFPGAN" or "CodeFormer"; raises UnknownName."""
         path = self.face_restorers.get(kind)
         if path is None:
-            reason = f"put its model file into models/{_FACE_FOLDERS[kind][0]} and refresh the list"
+            reason = f"put its model file into models/{FACE_FOLDERS[kind][0]} and refresh the list"
             raise UnknownName("face restorer", kind, (), field, reason=reason)
         return path
+
+
+def face_files(models: Path) -> list[Found]:
+    """All files in the face restorers' folders, whether they are used or not."""
+    folders = (models / folder for names in FACE_FOLDERS.values() for folder in names)
+    return walk(folders, lambda name: name.endswith(ENDINGS))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -105,7 +111,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _face_file(models: Path, kind: str) -> Path | None:
     """The newest version's name sorts last: GFPGANv1.4 after GFPGANv1.3."""
-    files = [path for folder in _FACE_FOLDERS[kind] for path in _files(models / folder)]
+    files = [path for folder in FACE_FOLDERS[kind] for path in _files(models / folder)]
     named = [path for path in files if kind.casefold() in path.stem.casefold()]
     return max(named, key=lambda path: path.stem.casefold(), default=None)
 

@@ -52,7 +52,7 @@ class VaeCatalog:
     ) -> None:
         self._folders, self._checkpoint_folders = folders, checkpoint_folders
         self._cache = FileCache(cache_file)
-        self._hashes = Hashes(self._cache)
+        self.hashes = Hashes(self._cache)
         self._search = Search("VAE", "vae")
         self._lock = threading.Lock()
         self._entries: dict[Path, VaeEntry] = {}
@@ -87,7 +87,7 @@ class VaeCatalog:
             size=item.stamp.size,
             mtime=item.stamp.mtime_ns / 1e9,
             problem=problem,
-            sha256=self._hashes.known(item.path, item.stamp),
+            sha256=self.hashes.known(item.path, item.stamp),
         )
 
     def find(self, name: str) -> VaeEntry:
@@ -96,7 +96,7 @@ class VaeCatalog:
 
     def sha256(self, entry: VaeEntry) -> str:
         """The sha256 of the file, computed at the first call; raises ModelFileError."""
-        value = self._hashes.sha256(entry.path)
+        value = self.hashes.sha256(entry.path)
         with self._lock:
             listed = self._entries.get(entry.path)
             if listed is not None and listed.sha256 != value:

@@ -15,8 +15,10 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from modules.schema.errors import BadRequest
+from modules.service import guarded
 from modules.service.app import App
 from modules.web import fetching
+from tests.answering import Answering
 
 PUBLIC = "93.184.215.14"
 INSIDE = (
@@ -35,15 +37,15 @@ def png() -> bytes:
 
 @pytest.mark.parametrize("address", INSIDE)
 def test_addresses_of_this_network(address: str) -> None:
-    assert not fetching.is_public(ipaddress.ip_address(address))
+    assert not guarded.is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", [PUBLIC, "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
 def test_addresses_of_the_internet(address: str) -> None:
-    assert fetching.is_public(ipaddress.ip_address(address))
+    assert guarded.is_public(ipaddress.ip_address(address))
 
 
-class Pages(http.server.BaseHTTPRequestHandler):
+class Pages(Answering):
     """A web server: a picture, redirects, too much, and nothing."""
 
     asked: list[str] = []
@@ -61,16 +63,6 @@ class Pages(http.server.BaseHTTPRequestHandler):
             self._send(200, b"\0" * (fetching.MOST_BYTES + 1))
         else:
             self._send(404, b"nothing")
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture
@@ -93,8 +85,8 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]
         wire.connect(server.server_address[:2])
         return wire
 
-    monkeypatch.setattr(fetching.socket, "getaddrinfo", resolve)
-    monkeypatch.setattr(fetching.socket, "create_connection", connect)
+    monkeypatch.setattr(guarded.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(guarded.socket, "create_connection", connect)
     monkeypatch.setattr(fetching, "MOST_BYTES", 100_000)
     Pages.asked.clear()
     yield lambda host, address: names.setdefault(host, []).append(address)

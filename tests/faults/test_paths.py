@@ -128,6 +128,9 @@ GENERATION = [
     {"kind": "training", "name": "a", "data_root": "set", "run": "?"},
     {"kind": "training", "name": "a", "data_root": "set", "start": "?"},
     {"kind": "training", "name": "a", "data_root": "set", "preview": {"checkpoint": "?"}},
+    {"kind": "interrogate", "pictures": ["a" * 64], "captioner": "?"},
+    {"kind": "interrogate", "pictures": ["a" * 64], "captioner": "WD tagger: ?"},
+    {"kind": "interrogate", "pictures": ["?"]},
 ]  # fmt: skip
 A1111: list[tuple[str, dict[str, Any]]] = [
     ("txt2img", {"sampler_name": "?"}), ("txt2img", {"override_settings": {"sd_model_checkpoint": "?"}}),
@@ -151,6 +154,7 @@ OURS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "datasets/set/fix", {"kind": "?", "ids": []}), ("POST", "datasets/set/crop", {"id": "?"}),
     ("PUT", "datasets/set/captions", {"?": "?"}), ("POST", "infotext", {"text": "?\nSteps: 1, Model: ?"}),
     ("POST", "open-folder", {"name": "?"}),
+    ("POST", "interrogate", {"captioner": "BLIP: ?"}), ("POST", "interrogate", {"picture": "?", "image": "?"}),
 ]  # fmt: skip
 
 

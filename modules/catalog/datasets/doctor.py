@@ -65,14 +65,22 @@ def examine(
 def _corrupt(pictures: list[DataPicture]) -> Iterator[Finding]:
     for problem, group in _by(pictures, lambda picture: picture.facts.problem):
         if problem:
-            yield _finding("corrupt", f"{_files(group)} not trained: {problem}.", group, "Leave out")
+            yield _finding(
+                "corrupt",
+                f"{_names(group)} {'is' if len(group) == 1 else 'are'} not trained: {problem}.",
+                group,
+                "Leave out",
+            )
 
 
 def _few(pictures: list[DataPicture]) -> Iterator[Finding]:
     if 0 < len(pictures) < _FEW:
-        yield _finding(
-            "few", f"{_count(pictures)} {_are(pictures)} few: a style wants 20 or more, an object 5.", pictures
+        sentence = _count(
+            pictures,
+            "{n} picture is few: a style wants 20 or more, an object 5.",
+            "{n} pictures are few: a style wants 20 or more, an object 5.",
         )
+        yield _finding("few", sentence, pictures)
 
 
 def _duplicates(pictures: list[DataPicture]) -> Iterator[Finding]:
@@ -111,14 +119,22 @@ def _same_looks(pictures: tuple[tuple[str, tuple[int, int]], ...]) -> tuple[tupl
 def _empty(pictures: list[DataPicture]) -> Iterator[Finding]:
     found = [picture for picture in pictures if not picture.caption.strip()]
     if found:
-        sentence = f"{_have(found)} no caption: what is in them is learned as part of the new word."
+        sentence = _count(
+            found,
+            "{n} picture has no caption: what is in it is learned as part of the new word.",
+            "{n} pictures have no caption: what is in them is learned as part of the new word.",
+        )
         yield _finding("empty", sentence, found)
 
 
 def _long_captions(pictures: list[DataPicture], over: Mapping[str, int | None]) -> Iterator[Finding]:
     found = [picture for picture in pictures if over.get(picture.id) is not None]
     if found:
-        sentence = f"{_have(found)} a caption longer than the 75 tokens that are read together; the mark shows where."
+        sentence = _count(
+            found,
+            "{n} picture has a caption longer than the 75 tokens that are read together; the mark shows where.",
+            "{n} pictures have a caption longer than the 75 tokens that are read together; the mark shows where.",
+        )
         yield _finding("long", sentence, found, "Shorten to the last tag that fits")
 
 
@@ -135,9 +151,12 @@ def _vocabulary(pictures: list[DataPicture]) -> Iterator[Finding]:
     words = Counter(word for one in told for word in set(_WORD.findall(one.caption.casefold())))
     needed = min(_MOST_WORDS_NEEDED, max(2, round(len(told) * _WORDS_A_PICTURE)))
     if len(words) < needed:
-        sentence = (
-            f"All captions together use only {_plural(len(words), 'word')}: say what differs from picture to "
-            "picture, so that it is not learned as part of the new word."
+        sentence = _plural(
+            len(words),
+            "All captions together use only {n} word: say what differs from picture to picture, so that it is not "
+            "learned as part of the new word.",
+            "All captions together use only {n} words: say what differs from picture to picture, so that it is not "
+            "learned as part of the new word.",
         )
         yield _finding("vocabulary", sentence, told)
 
@@ -146,23 +165,36 @@ def _tiny(pictures: list[DataPicture], wanted: tuple[int, int]) -> Iterator[Find
     area = wanted[0] * wanted[1]
     found = [one for one in pictures if one.taken[0] * one.taken[1] * _ENLARGED**2 < area]
     if found:
-        sentence = f"{_count(found)} {_are(found)} smaller than {wanted[0]}x{wanted[1]} and would be learned blurred."
+        sentence = _count(
+            found,
+            "{n} picture is smaller than {width}x{height} and would be learned blurred.",
+            "{n} pictures are smaller than {width}x{height} and would be learned blurred.",
+            width=wanted[0],
+            height=wanted[1],
+        )
         yield _finding("tiny", sentence, found, "Leave out")
 
 
 def _extreme(pictures: list[DataPicture]) -> Iterator[Finding]:
     found = [one for one in pictures if not one.note.split and max(one.taken) > LONG_SIDES * min(one.taken)]
     if found:
-        sentence = f"{_count(found)} {_are(found)} more than twice as long as wide; much would be cut off or small."
+        sentence = _count(
+            found,
+            "{n} picture is more than twice as long as wide; much would be cut off or small.",
+            "{n} pictures are more than twice as long as wide; much would be cut off or small.",
+        )
         yield _finding("extreme", sentence, found, "Train them in overlapping parts")
 
 
 def _alpha(pictures: list[DataPicture]) -> Iterator[Finding]:
     found = [picture for picture in pictures if picture.facts.alpha]
     if found:
-        sentence = (
-            f"{_have(found)} transparent parts: they are trained on white, or are not learned from with the option "
-            "that takes transparency as loss weight."
+        sentence = _count(
+            found,
+            "{n} picture has transparent parts: they are trained on white, or are not learned from with the option "
+            "that takes transparency as loss weight.",
+            "{n} pictures have transparent parts: they are trained on white, or are not learned from with the option "
+            "that takes transparency as loss weight.",
         )
         yield _finding("alpha", sentence, found)
 
@@ -170,7 +202,12 @@ def _alpha(pictures: list[DataPicture]) -> Iterator[Finding]:
 def _turned(pictures: list[DataPicture]) -> Iterator[Finding]:
     found = [picture for picture in pictures if picture.facts.turned]
     if found:
-        yield _finding("turned", f"{_count(found)} {_are(found)} turned upright as the camera noted it.", found)
+        sentence = _count(
+            found,
+            "{n} picture is turned upright as the camera noted it.",
+            "{n} pictures are turned upright as the camera noted it.",
+        )
+        yield _finding("turned", sentence, found)
 
 
 def _by(
@@ -193,21 +230,10 @@ def _names(pictures: list[DataPicture]) -> str:
     return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
 
 
-def _count(pictures: list[DataPicture]) -> str:
-    return _plural(len(pictures), "picture")
+def _count(pictures: list[DataPicture], one: str, several: str, **values: object) -> str:
+    return _plural(len(pictures), one, several, **values)
 
 
-def _plural(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def _files(pictures: list[DataPicture]) -> str:
-    return f"{_names(pictures)} {_are(pictures)}"
-
-
-def _are(pictures: list[DataPicture]) -> str:
-    return "is" if len(pictures) == 1 else "are"
-
-
-def _have(pictures: list[DataPicture]) -> str:
-    return f"{_count(pictures)} {'has' if len(pictures) == 1 else 'have'}"
+def _plural(number: int, one: str, several: str, **values: object) -> str:
+    """The sentence for that many; whole sentences, as other languages have other forms."""
+    return (one if number == 1 else several).format(n=number, **values)

@@ -106,11 +106,6 @@ class PngInfoBody(BaseModel):
     image: str
 
 
-class InterrogateBody(BaseModel):
-    image: str = ""
-    model: str = "clip"
-
-
 class PngInfo(BaseModel):
     info: str
     items: dict[str, Any]
