@@ -1,5 +1,5 @@
 """The command line: `serve` (the page and the API), and jobs without a browser: `txt2img`, `img2img`, `extras`,
-`merge` and `train`. And `user`: who may come in.
+`interrogate`, `merge` and `train`. And `user`: who may come in.
 
 A user's mistake is one sentence on stderr and exit code 2; results alone go to stdout.
 """
@@ -24,6 +24,7 @@ from modules.flags import (
     data_folder,
     extras_flags,
     img2img_flags,
+    interrogate_flags,
     lent_accounts,
     merge_flags,
     read_settings,
@@ -32,8 +33,9 @@ from modules.flags import (
     translate,
     txt2img_flags,
 )
+from modules.schema.captioning import InterrogateRequest
 from modules.schema.errors import BadRequest, UserError
-from modules.schema.events import Event, Finished, ImageSaved, Progress
+from modules.schema.events import Captioned, Event, Finished, ImageSaved, Progress
 from modules.schema.extras import ExtrasRequest
 from modules.schema.knob import knobs
 from modules.schema.merge import MergeMethod, MergeRequest
@@ -59,7 +61,7 @@ from modules.terminal import (
 from modules.training_command import train
 from modules.user_command import user
 
-COMMANDS = ("serve", "txt2img", "img2img", "merge", "extras", "train", "user")
+COMMANDS = ("serve", "txt2img", "img2img", "merge", "extras", "interrogate", "train", "user")
 PICTURES = {"image": "picture", "inpaint": "mask", "hires": "picture"}
 """The fields of a request's parts that are pictures, and so files here."""
 
@@ -69,8 +71,8 @@ def main(arguments: Sequence[str], program: Path) -> int:
     os.environ.update(NO_CALLS_HOME)
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     rest = list(arguments[1:] if command else arguments)
-    others = {"txt2img": _txt2img, "img2img": _img2img, "merge": _merge, "extras": _extras, "train": train,
-              "user": user}  # fmt: skip
+    others = {"txt2img": _txt2img, "img2img": _img2img, "merge": _merge, "extras": _extras,
+              "interrogate": _interrogate, "train": train, "user": user}  # fmt: skip
     run = others.get(command, _serve)
     try:
         return run(rest, program)
@@ -225,15 +227,25 @@ def _extras(arguments: list[str], program: Path) -> int:
     given = extras_flags().read(arguments)
     files = [file for word in given.pop("pictures") for file in pictures_at(Path(word))]
     asked = {name: given.pop(name) for name in knobs(ExtrasRequest) if name in given}
-    request = checked(ExtrasRequest, asked)
+    checked(ExtrasRequest, asked)
     with open_app(given, program) as app:
         kept = [app.inputs.add_file(file) for file in files]
-        request = request.replace(
-            pictures=tuple(name for name, _ in kept),
-            texts=tuple(text for _, text in kept),
-            names=tuple(file.name for file in files),
-        )
+        asked["pictures"] = tuple(name for name, _ in kept)
+        asked["texts"] = tuple(text for _, text in kept)
+        asked["names"] = tuple(file.name for file in files)
+        request = checked(ExtrasRequest, asked)  # only what was asked for is set: the settings fill in the rest
         return _Drawing(app, app.submit(request, OWNER), None, ProgressBar(sys.stderr)).run()
+
+
+def _interrogate(arguments: list[str], program: Path) -> int:
+    given = interrogate_flags().read(arguments)
+    files = [file for word in given.pop("pictures") for file in pictures_at(Path(word))]
+    asked = {name: given.pop(name) for name in knobs(InterrogateRequest) if name in given}
+    checked(InterrogateRequest, asked)
+    with open_app(given, program) as app:
+        app.captions.find(asked.get("captioner", ""))
+        asked["pictures"] = tuple(app.inputs.add_file(file)[0] for file in files)
+        return _Looking(app, app.submit(checked(InterrogateRequest, asked), OWNER), files).run()
 
 
 class OutputNames:
@@ -291,6 +303,21 @@ class _Drawing(Watch):
 
     def _finished(self, event: Finished) -> int:
         return 0 if event.reason == "done" else INTERRUPTED
+
+
+class _Looking(_Drawing):
+    """Pictures that are described, in the terminal: a line for each, with its file where there are several."""
+
+    def __init__(self, app: App, job: Job, files: Sequence[Path]) -> None:
+        super().__init__(app, job, None, ProgressBar(sys.stderr))
+        self._files = files
+
+    def _show(self, event: Event) -> None:
+        if isinstance(event, Captioned):
+            self._bar.clear()
+            tell(event.text if len(self._files) == 1 else f"{self._files[event.index]}: {event.text}")
+        else:
+            super()._show(event)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from modules.catalog.settings_file import FILE, read_config, usable
+from modules.schema.captioning import InterrogateRequest
 from modules.schema.errors import BadRequest, UnknownName
 from modules.schema.extension_options import EXTENSIONS, ExtensionFacts
 from modules.schema.extras import ExtrasRequest
@@ -158,7 +159,7 @@ def _add_part(parser: Flags, part: str, switch: str = "", help: str = "") -> Non
 
 
 def _useful_settings() -> list[Knob]:
-    needless = ("server", "preview", "limits")
+    needless = ("server", "preview", "limits", "news")
     return [k for k in knobs(Settings).values() if k.section not in needless or k.name == "log_level"]
 
 
@@ -210,6 +211,15 @@ def extras_flags() -> Flags:
     parser = _flags("python webui.py extras", "Enlarge pictures and restore faces in them; prints the files' names.")
     parser.add_argument("pictures", nargs="+", metavar="FILE", help="pictures, or folders of them")
     _add_knobs(parser, list(knobs(ExtrasRequest).values()))
+    _add_settings(parser, [knob for knob in knobs(Settings).values() if knob.section in ("folders", "engine")])
+    return parser
+
+
+def interrogate_flags() -> Flags:
+    """The pictures to describe, by whom, and how."""
+    parser = _flags("python webui.py interrogate", "Say what is in pictures: prints a line for each.")
+    parser.add_argument("pictures", nargs="+", metavar="FILE", help="pictures, or folders of them")
+    _add_knobs(parser, list(knobs(InterrogateRequest).values()))
     _add_settings(parser, [knob for knob in knobs(Settings).values() if knob.section in ("folders", "engine")])
     return parser
 

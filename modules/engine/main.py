@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
 from modules.engine.orders import Orders
+from modules.engine.pipes import claim_input, claim_output
 from modules.schema import log_lines
 from modules.schema.engine import Command, EngineJob, ModelRef, write_frame
 from modules.schema.errors import OutOfMemory, UserError
@@ -237,17 +238,10 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--attention", default="auto")
     parser.add_argument("--capacity", type=int, default=2)
+    parser.add_argument("--training-device", action="append", default=[])
     parser.add_argument("--extension", action="append", default=[])
     parser.add_argument("--extension-seconds", type=float, default=60.0)
     return parser.parse_args(words)
-
-
-def _claim_output() -> BinaryIO:
-    """The real standard output, for frames alone: from here on everything that prints goes to the log."""
-    frames = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    sys.stdout.flush()
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return frames
 
 
 def _read_until_closed(orders: Orders, stream: BinaryIO) -> None:
@@ -258,19 +252,12 @@ def _read_until_closed(orders: Orders, stream: BinaryIO) -> None:
         os._exit(0)
 
 
-def _claim_input() -> BinaryIO:
-    """The real standard input, for commands alone: a library that reads from it finds nothing."""
-    commands = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), sys.stdin.fileno())
-    return commands
-
-
 def _parts(arguments: argparse.Namespace) -> Parts:
     """Import torch and everything on it (seconds), and pick the device."""
     import torch  # noqa: PLC0415
 
-    from modules.engine.captioning.blip import Captioner
+    from modules.engine.captioning.captioners import Captioners
+    from modules.engine.captioning.jobs import CaptionJobs
     from modules.engine.conditioning import PromptEncoder
     from modules.engine.extending import Extensions
     from modules.engine.generate import generate
@@ -289,7 +276,9 @@ def _parts(arguments: argparse.Namespace) -> Parts:
     store = Store(arguments.capacity, device, arguments.attention)
     upscalers = Upscalers(device)
     faces = FaceRestorers(device)
-    extras = Extras(upscalers, faces)
+    captioners = Captioners(device)
+    extras = Extras(upscalers, faces, captioners.get)
+    look = CaptionJobs(captioners).run
     label = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
     encoder = PromptEncoder()
     extensions = Extensions(arguments.extension, arguments.extension_seconds)
@@ -303,9 +292,10 @@ def _parts(arguments: argparse.Namespace) -> Parts:
         )
 
     def train(job: EngineJob) -> Events:
-        return run_training(job, store, encoder)
+        return run_training(job, store, encoder, arguments.training_device)
 
-    others = {"extras": extras.run, "merge": run_merge, "caption": Captioner(device).run, "training": train}
+    drawn = {"extras": extras.run, "merge": run_merge, "training": train}
+    others = {**drawn, "caption": look, "interrogate": look}
     return Parts(store, draw, label, others, extensions.news)
 
 
@@ -315,7 +305,7 @@ def main(words: list[str] | None = None) -> int:
     # Ctrl+C in the terminal reaches the whole group; the web process ends this one in its own time.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log_lines.start(logging.INFO, sys.stderr)
-    frames, commands = _claim_output(), _claim_input()
+    frames, commands = claim_output(), claim_input()
     orders = Orders()
     threading.Thread(target=_read_until_closed, args=(orders, commands), name="commands", daemon=True).start()
     try:

@@ -1,4 +1,4 @@
-"""What the Extras tab can be asked for: finished pictures enlarged, and faces in them restored."""
+"""What the Extras tab can be asked for: finished pictures enlarged, faces in them restored, and captions of them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from modules.schema.frozen import Frozen
+from modules.schema.captioning import NONE, CaptionOptions
 from modules.schema.knob import knob
 from modules.schema.parts import PictureHash
 
 MOST_PICTURES = 10_000
 
 
-class ExtrasRequest(Frozen):
-    """Each of `pictures` is enlarged and its faces are restored.
+class ExtrasRequest(CaptionOptions):
+    """Each of `pictures` is enlarged, its faces are restored, and what is seen in it is written beside it.
 
     `names` are the pictures' file names and `texts` what they said of their making, where they had any.
 
@@ -60,6 +60,17 @@ class ExtrasRequest(Frozen):
     codeformer_weight: float = knob(0.0, "CodeFormer weight", "0 is the strongest effect, 1 stays nearest to the "
                                     "picture.", section="faces", infotext="CodeFormer weight", ge=0, le=1,
                                     step=0.001)  # fmt: skip
+    captioner: str = knob(NONE, "Captioner", "What is seen in the finished picture is written into a .txt beside it: "
+                          "tags by WD tagger, a sentence by BLIP.", section="caption")  # fmt: skip
+    captioner_2: str = knob(NONE, "Captioner 2", "A second one, whose words follow after a comma.",
+                            section="caption")  # fmt: skip
+
+    @property
+    def captioners(self) -> dict[str, str]:
+        """Whose words are asked for, by field; nobody is asked twice."""
+        second = NONE if self.captioner_2 == self.captioner else self.captioner_2
+        asked = {"captioner": self.captioner, "captioner_2": second}
+        return {field: name for field, name in asked.items() if name != NONE}
 
     @property
     def image_count(self) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag, TypeAdapter
 
-from modules.schema.captioning import CaptionRequest
+from modules.schema.captioning import CaptionRequest, InterrogateRequest
 from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
 from modules.schema.request import GenerationRequest
@@ -33,10 +33,19 @@ Order = Annotated[
     | Annotated[MergeRequest, Tag("merge")]
     | Annotated[ScriptRequest, Tag("script")]
     | Annotated[TrainingRequest, Tag("training")]
-    | Annotated[CaptionRequest, Tag("caption")],
+    | Annotated[CaptionRequest, Tag("caption")]
+    | Annotated[InterrogateRequest, Tag("interrogate")],
     Discriminator(kind_of),
 ]
-AnyOrder = GenerationRequest | ExtrasRequest | MergeRequest | ScriptRequest | TrainingRequest | CaptionRequest
+AnyOrder = (
+    GenerationRequest
+    | ExtrasRequest
+    | MergeRequest
+    | ScriptRequest
+    | TrainingRequest
+    | CaptionRequest
+    | InterrogateRequest
+)
 ORDER: TypeAdapter[AnyOrder] = TypeAdapter(Order)
 """Reads an order from JSON; raises pydantic's ValidationError."""
 
@@ -47,4 +56,5 @@ KINDS: dict[str, type[AnyOrder]] = {
     "script": ScriptRequest,
     "training": TrainingRequest,
     "caption": CaptionRequest,
+    "interrogate": InterrogateRequest,
 }

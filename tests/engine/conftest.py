@@ -6,22 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from modules.engine.loading.model import LoadedModel
 from modules.engine.loading.placement import pick_device
 from modules.engine.loading.store import Store
 from modules.schema.engine import ModelRef
 from tests.engine.pictures import MINIATURE, Drawer, drawer
+from tests.threads import one_thread_of_torch
 
 
 @pytest.fixture(autouse=True, scope="package")
 def one_thread() -> Iterator[None]:
-    """Tiny tensors on several threads spend their time waiting for each other, the more so on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_thread_of_torch():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,6 @@ pictures' size or colours differ from BLIP's own, preprocessor_config.json.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,16 +16,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BlipForConditionalGeneration
 
-from modules.catalog.datasets.captions import caption_file, read_text, write_caption
-from modules.catalog.datasets.opening import flat, open_upright
 from modules.catalog.diffusers_folder import read_json_object
-from modules.engine.captioning.added import Caption, added_captioner
-from modules.schema.captioning import CaptionRequest
-from modules.schema.engine import EngineJob
-from modules.schema.errors import ModelFileError, UserError
-from modules.schema.events import Event, Finished, Notice, Progress
-
-Events = Generator[Event, Any, None]
+from modules.schema.captioning import CaptionOptions
+from modules.schema.errors import ModelFileError
 
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _DEVIATION = (0.26862954, 0.26130258, 0.27577711)
@@ -56,13 +47,14 @@ class Blip:
         self._deviation = _three(table.get("image_std"), _DEVIATION)
 
     @torch.no_grad()
-    def caption(self, picture: Image.Image, request: CaptionRequest) -> str:
+    def caption(self, picture: Image.Image, options: CaptionOptions) -> str:
         """What is seen in an RGB picture."""
+        longest = options.interrogate_clip_max_length
         ids = self._model.generate(
             pixel_values=self._pixels(picture),
-            num_beams=request.beams,
-            min_length=min(request.min_length, request.max_length),
-            max_length=request.max_length,
+            num_beams=options.interrogate_clip_num_beams,
+            min_length=min(options.interrogate_clip_min_length, longest),
+            max_length=longest,
         )
         return self._tokenizer.decode(ids[0].tolist(), skip_special_tokens=True).strip()
 
@@ -72,55 +64,6 @@ class Blip:
         values = torch.from_numpy(np.asarray(sized, np.float32) / 255)
         normal = (values - torch.tensor(self._mean)) / torch.tensor(self._deviation)
         return normal.permute(2, 0, 1)[None].to(self._device, self._dtype)
-
-
-class Captioner:
-    """Does caption jobs on one device; the model is loaded for each job and let go after it."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def run(self, job: EngineJob) -> Events:
-        """Caption the job's pictures one after another; "interrupt" ends it between two. Raises UserErrors.
-
-        job.files: "model" is the model's folder, each picture's id its file.
-        """
-        request = job.request
-        assert isinstance(request, CaptionRequest)
-        began = time.monotonic()
-        count = len(request.pictures)
-        yield Progress(0, count, 1, count, "loading")
-        caption = self._captioner(request, job.files["model"])
-        for done, key in enumerate(request.pictures, 1):
-            try:
-                _write(Path(job.files[key]), caption, request.existing)
-            except UserError as error:
-                yield Notice(str(error), "warning")
-            spent = time.monotonic() - began
-            left = spent / done * (count - done)
-            if (yield Progress(done, count, done, count, "captioning", done / count, left)) == "interrupt":
-                yield Finished("interrupted", spent)
-                return
-        yield Finished("done", time.monotonic() - began)
-
-    def _captioner(self, request: CaptionRequest, folder: str) -> Caption:
-        """An extension's, else BLIP."""
-        if request.captioner:
-            return added_captioner(request.captioner)
-        blip = Blip(Path(folder), self._device)
-        return lambda picture: blip.caption(picture, request)
-
-
-def _write(path: Path, caption: Caption, existing: str) -> None:
-    old = read_text(caption_file(path)) or ""
-    if old and existing == "Keep":
-        return
-    seen = caption(flat(open_upright(path)))
-    order = {"Prepend": (seen, old), "Append": (old, seen)}.get(existing, (seen,))
-    try:
-        write_caption(path, ", ".join(text for text in order if text))
-    except OSError as error:
-        raise UserError(f"The caption of {path.name} cannot be written ({error.strerror}).") from None
 
 
 def _three(value: object, default: tuple[float, ...]) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""The Extras tab's work: pictures enlarged, two upscalers blended, faces restored."""
+"""The Extras tab's work: pictures enlarged, two upscalers blended, faces restored, captions."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ from modules.engine.postprocess.faces import FaceRestorers
 from modules.engine.postprocess.tiles import Tiling
 from modules.engine.postprocess.upscaler import Fractions
 from modules.engine.postprocess.upscalers import Upscalers
+from modules.schema.captioning import CaptionOptions
 from modules.schema.engine import EngineJob
 from modules.schema.errors import BadRequest
 from modules.schema.events import Event, Finished, ImageDone, Notice, Progress
 from modules.schema.extras import ExtrasRequest
 
 Events = Generator[Event, Any, None]
+Caption = Callable[[Image.Image], str]
+GetCaptioner = Callable[[str, str, CaptionOptions], Caption]
+"""(a captioner's name, its model's folder, how it is to speak) -> what says what is in an RGB picture."""
+
 _STEPS = 100
 
 
 class Extras:
-    """Does extras jobs with the models of one device."""
+    """Does extras jobs with the models of one device; `captioner` loads those who describe pictures."""
 
-    def __init__(self, upscalers: Upscalers, faces: FaceRestorers) -> None:
+    def __init__(self, upscalers: Upscalers, faces: FaceRestorers, captioner: GetCaptioner) -> None:
         self._upscalers = upscalers
         self._faces = faces
+        self._captioner = captioner
 
     def run(self, job: EngineJob) -> Events:
         """Every picture of the job, one after another; "interrupt" ends it after the tile in work, "skip" goes on
@@ -35,15 +41,23 @@ class Extras:
         request = job.request
         assert isinstance(request, ExtrasRequest)
         began = time.monotonic()
+        caption = self._caption(job, request)
         for index, name in enumerate(request.pictures):
-            command = yield from self._one(job, request, index, _open(Path(job.inputs) / f"{name}.png"), began)
+            picture = _open(Path(job.inputs) / f"{name}.png")
+            command = yield from self._one(job, request, index, picture, began, caption)
             if command == "interrupt":
                 yield Finished("interrupted", time.monotonic() - began)
                 return
         yield Finished("done", time.monotonic() - began)
 
     def _one(
-        self, job: EngineJob, request: ExtrasRequest, index: int, picture: Image.Image, began: float
+        self,
+        job: EngineJob,
+        request: ExtrasRequest,
+        index: int,
+        picture: Image.Image,
+        began: float,
+        caption: Caption,
     ) -> Generator[Event, Any, str | None]:
         """One picture; gives back the command that ended it early, if one did."""
         work = self._enhanced(job, request, picture)
@@ -59,7 +73,13 @@ class Extras:
                 return command
         for sentence in notices:
             yield Notice(sentence, "warning")
-        return (yield _done(index, result, request))
+        return (yield _done(index, result, request, caption(result)))
+
+    def _caption(self, job: EngineJob, request: ExtrasRequest) -> Caption:
+        """Both captioners' words, or "" where none was asked."""
+        asked = request.captioners.items()
+        speakers = [self._captioner(name, job.files.get(field, ""), request) for field, name in asked]
+        return lambda picture: ", ".join(words for speak in speakers if (words := speak(picture)))
 
     def _enhanced(
         self, job: EngineJob, request: ExtrasRequest, picture: Image.Image
@@ -128,7 +148,7 @@ def _progress(fraction: float, index: int, count: int, began: float) -> Progress
     return Progress(round(fraction * _STEPS), _STEPS, index + 1, count, "upscaling", whole, left)
 
 
-def _done(index: int, picture: Image.Image, request: ExtrasRequest) -> ImageDone:
+def _done(index: int, picture: Image.Image, request: ExtrasRequest, caption: str) -> ImageDone:
     return ImageDone(
         index=index,
         width=picture.width,
@@ -137,4 +157,5 @@ def _done(index: int, picture: Image.Image, request: ExtrasRequest) -> ImageDone
         facts=dict(request.facts()),
         partial=False,
         pixels=picture.tobytes(),
+        caption=caption,
     )

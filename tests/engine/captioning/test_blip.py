@@ -1,52 +1,35 @@
-"""Captioning with a tiny BLIP of random weights: what it says means nothing, but it says it where it should."""
+"""Captioning a data set with a tiny BLIP."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders
-from tokenizers.models import WordPiece
-from transformers import BlipConfig, BlipForConditionalGeneration
 
-from modules.engine.captioning.blip import Captioner
+from modules.engine.captioning.captioners import Captioners
+from modules.engine.captioning.jobs import CaptionJobs
 from modules.schema.captioning import CaptionRequest
 from modules.schema.engine import EngineJob, ModelRef
 from modules.schema.errors import ModelFileError
 from modules.schema.events import Event, Finished, Notice, Progress
+from tests.captioners import WORDS, make_blip
 from tests.catalog.datasets.pictures import noise, save
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[DEC]", *(f"word{number}" for number in range(27))]
+SHORT = {"interrogate_clip_max_length": 8, "interrogate_clip_min_length": 4}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a BLIP model as transformers writes it."""
-    folder = tmp_path_factory.mktemp("blip")
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    ids = {"pad_token_id": 0, "bos_token_id": 4, "eos_token_id": 2, "sep_token_id": 3}
-    text = {**small, **ids, "vocab_size": len(WORDS), "encoder_hidden_size": 16, "max_position_embeddings": 64}
-    torch.manual_seed(0)
-    config = BlipConfig(
-        text_config=text, vision_config={**small, "image_size": 32, "patch_size": 16}, projection_dim=16
-    )
-    BlipForConditionalGeneration(config).save_pretrained(folder)
-    tokenizer = Tokenizer(WordPiece({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.add_special_tokens(WORDS[:5])
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5, 0.5, 0.5]}))
-    return folder
+    return make_blip(tmp_path_factory.mktemp("blip"))
 
 
 def run(model: Path, pictures: Iterable[Path], **values: object) -> list[Event]:
     files = {f"{number:016x}": str(path) for number, path in enumerate(pictures)}
-    request = CaptionRequest(data_set="x", pictures=tuple(files), max_length=8, min_length=4, **values)
-    job = EngineJob(id="1", request=request, model=ModelRef(checkpoint=""), files={"model": str(model), **files})
-    return list(Captioner(torch.device("cpu")).run(job))
+    request = CaptionRequest(data_set="x", pictures=tuple(files), **SHORT, **values)
+    job = EngineJob(id="1", request=request, model=ModelRef(checkpoint=""), files={"captioner": str(model), **files})
+    return list(CaptionJobs(Captioners(torch.device("cpu"))).run(job))
 
 
 def test_each_picture_gets_a_caption(model: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from modules.engine.postprocess.extras import Extras
 from modules.engine.postprocess.faces import Face, FaceRestorers
 from modules.engine.postprocess.upscalers import Upscalers
+from modules.schema.captioning import CaptionOptions
 from modules.schema.engine import EngineJob, ModelRef
 from modules.schema.events import Event, Finished, ImageDone, Notice, Progress
 from modules.schema.extras import ExtrasRequest
@@ -37,7 +39,7 @@ def _run(folder: Path, told: dict[int, str] | None = None, **options: Any) -> li
     upscalers = {"double": str(folder / "double.pth"), "GFPGAN": str(folder / "double.pth")}
     job = EngineJob(id="x", request=request, model=ModelRef(checkpoint=""), inputs=str(folder), upscalers=upscalers)
     events: list[Event] = []
-    work = Extras(Upscalers(CPU), FaceRestorers(CPU)).run(job)
+    work = Extras(Upscalers(CPU), FaceRestorers(CPU), _captioner).run(job)
     try:
         command = None
         while True:
@@ -45,6 +47,12 @@ def _run(folder: Path, told: dict[int, str] | None = None, **options: Any) -> li
             command = (told or {}).get(len(events))
     except StopIteration:
         return events
+
+
+def _captioner(name: str, folder: str, options: CaptionOptions) -> Callable[[Image.Image], str]:
+    """Says the name, and the size that it sees."""
+    assert isinstance(options, ExtrasRequest) and not folder
+    return lambda picture: f"{name} {picture.width}x{picture.height}"
 
 
 def _pictures(events: list[Event]) -> list[Image.Image]:
@@ -124,3 +132,18 @@ def test_the_text_tells_what_was_done() -> None:
         "CodeFormer visibility": "0.5",
         "CodeFormer weight": "0",
     }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ("None", "None", ""),
+        ("BLIP", "None", "BLIP 32x24"),
+        ("WD tagger", "BLIP", "WD tagger 32x24, BLIP 32x24"),
+        ("None", "Sizes", "Sizes 32x24"),
+        ("BLIP", "BLIP", "BLIP 32x24"),
+    ],
+)
+def test_what_is_seen_in_the_finished_picture(folder: Path, first: str, second: str, words: str) -> None:
+    events = _run(folder, captioner=first, captioner_2=second, scale=2.0, upscaler_1="Nearest")
+    assert [event.caption for event in events if isinstance(event, ImageDone)] == [words]
