@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from modules.service.access_link import PATH
+from modules.service.languages import Languages, language_of
 from modules.web.access import Access, TooManyTries
 from modules.web.origins import client_address, is_here
 
@@ -33,6 +34,7 @@ class Entrance:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._page = _PAGE.read_text(encoding="utf-8")
+        self._languages = Languages()
 
     def has(self, path: str) -> bool:
         return path in ("/login", "/logout") or _LINK.fullmatch(path) is not None
@@ -54,7 +56,9 @@ class Entrance:
         if request.method not in ("GET", "HEAD"):
             return _not_allowed("GET, HEAD")
         code = path.removeprefix(PATH).rstrip("/")
-        return await self._come_in(request, code, "/") or self._form("/", "This link is not good any more.", "", 401)
+        return await self._come_in(request, code, "/") or self._form(
+            request, "/", "This link is not good any more.", status=401
+        )
 
     async def _show(self, request: Request) -> Response:
         """The page; who has come in already is led on."""
@@ -63,7 +67,7 @@ class Entrance:
             visitor = await self._access.visitor(request.scope, request.headers)
         except TooManyTries:
             visitor = None
-        return self._form(wanted) if visitor is None else RedirectResponse(wanted, 303)
+        return self._form(request, wanted) if visitor is None else RedirectResponse(wanted, 303)
 
     async def _log_in(self, request: Request) -> Response:
         fields = await _fields(request)
@@ -73,16 +77,17 @@ class Entrance:
         if self._access.mode != "accounts":
             code = fields.get("code", "").strip().rstrip("/").rpartition("/")[2]
             entered = await self._come_in(request, code, wanted)
-            return entered or self._form(wanted, "That is not the access link.", "", 401)
+            return entered or self._form(request, wanted, "That is not the access link.", status=401)
         name, password = fields.get("name", ""), fields.get("password", "")
         try:
             account = await self._access.log_in(name, password, client_address(request.scope, request.headers))
         except TooManyTries as tries:
-            answer = self._form(wanted, f"There were too many wrong tries. Wait {tries.seconds} s.", name, 429)
+            said = self._said(request, "There were too many wrong tries. Wait {n} s.", n=tries.seconds)
+            answer = self._form(request, wanted, said, name, 429)
             answer.headers["Retry-After"] = str(tries.seconds)
             return answer
         if account is None:
-            return self._form(wanted, "The name or the password is wrong.", name, 401)
+            return self._form(request, wanted, "The name or the password is wrong.", name, 401)
         return await self._enter(request, await run_in_threadpool(self._access.people.sessions.open, account), wanted)
 
     async def _come_in(self, request: Request, code: str, wanted: str) -> Response | None:
@@ -113,9 +118,19 @@ class Entrance:
         cookie = self._access.no_session_cookie(request.scope, request.headers)
         return RedirectResponse("/login", 303, {"Set-Cookie": cookie})
 
-    def _form(self, wanted: str, problem: str = "", name: str = "", status: int = 200) -> HTMLResponse:
+    def _language(self, request: Request) -> str:
+        """Nobody is known here: everybody's language, or their browser's."""
+        return language_of(self._access.settings.language, request.headers.get("accept-language", ""))
+
+    def _said(self, request: Request, text: str, **values: object) -> str:
+        return self._languages.say(self._language(request), text, **values)
+
+    def _form(
+        self, request: Request, wanted: str, problem: str = "", name: str = "", status: int = 200
+    ) -> HTMLResponse:
         """The page itself: no script but the one that knows the colours, and nothing from anywhere else."""
         nonce = secrets.token_urlsafe(16)
+        page = self._languages.page(self._page, self._language(request))
         mode = self._access.mode
         values = {
             "NONCE": nonce,
@@ -123,12 +138,12 @@ class Entrance:
             "THEME": self._access.settings.theme,
             "NEXT": wanted,
             "NAME": name[:100],
-            "PROBLEM": problem,
+            "PROBLEM": self._said(request, problem),
             "FOCUS_NAME": "autofocus" if mode == "accounts" and not name else "",
             "FOCUS_PASSWORD": "autofocus" if mode == "accounts" and name else "",
             "FOCUS_CODE": "" if mode == "accounts" else "autofocus",
         }
-        text = re.sub(r"\{\{([A-Z_]+)\}\}", lambda match: escape(values[match[1]]), self._page)
+        text = re.sub(r"\{\{([A-Z_]+)\}\}", lambda match: escape(values[match[1]]), page)
         policy = (
             f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; "
             "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

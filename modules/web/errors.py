@@ -16,13 +16,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from modules.schema.errors import BadRequest, KeyTaken, NotAllowed, NotFound, TooMuch, UserError
+from modules.schema.errors import BadRequest, KeyTaken, NoCaptioner, NotAllowed, NotFound, TooMuch, UserError
 from modules.schema.knob import knobs
 from modules.schema.parts import PARTS
 
 _LOG = logging.getLogger(__name__)
 _STATUSES: dict[type[UserError], int] = {
-    BadRequest: 422, NotAllowed: 403, NotFound: 404, KeyTaken: 409, TooMuch: 429,
+    NoCaptioner: 409, BadRequest: 422, NotAllowed: 403, NotFound: 404, KeyTaken: 409, TooMuch: 429,
 }  # fmt: skip
 _MOST_COMPLAINTS = 20
 _LONGEST_SENTENCE = 2000

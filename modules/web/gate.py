@@ -14,10 +14,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modules.service.app import App
+from modules.service.languages import Languages, language_of
 from modules.web.errors import error_response
 
 _LOG = logging.getLogger(__name__)
@@ -33,13 +35,15 @@ class Gate:
         self._module = page_module
         self._page: ASGIApp | None = None
         self._starting = _STARTING.read_text(encoding="utf-8")
+        self._languages = Languages()
         self.state = "starting"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._page is not None:
             await self._page(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/":
-            await HTMLResponse(self._starting, headers={"Cache-Control": "no-store"})(scope, receive, send)
+            page = self._languages.page(self._starting, language_of(self._app.settings.language, accepted(scope)))
+            await HTMLResponse(page, headers={"Cache-Control": "no-store"})(scope, receive, send)
         elif scope["type"] == "http":
             response = error_response(503, "Starting", "The page is still being built; ask again in a moment.")
             response.headers["Retry-After"] = "1"
@@ -72,3 +76,8 @@ class Gate:
         page = FastAPI(openapi_url=None)
         importlib.import_module(self._module).mount(page, self._app)
         return page
+
+
+def accepted(scope: Scope) -> str:
+    """The Accept-Language header of a request."""
+    return Headers(scope=scope).get("accept-language", "")

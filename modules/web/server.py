@@ -22,6 +22,7 @@ from modules.schema.errors import SetupError
 from modules.schema.settings import Settings
 from modules.service.access_link import Place
 from modules.service.app import App
+from modules.service.languages import Languages
 from modules.version import VERSION
 from modules.web import errors
 from modules.web.access import Access
@@ -37,10 +38,14 @@ from modules.web.api import (
     generation,
     inputs,
     internal,
+    interrogate,
     listing,
+    model_files,
     networks,
+    news,
     options,
     own,
+    own_captions,
     own_jobs,
     own_scripts,
     own_styles,
@@ -51,6 +56,7 @@ from modules.web.api import (
     settings,
     train,
     training,
+    words,
 )
 from modules.web.api.extensions import add_extension_routes
 from modules.web.api.forms import Forms
@@ -82,6 +88,7 @@ def create_server(app: App, gate: Gate | None = None, place: Place | None = None
     server.state.app = app
     server.state.gate = gate
     server.state.options = Options(app)
+    server.state.languages = Languages(app.extensions, app.extensions.host.problems.report)
     server.state.stop = control.stop_program
     server.state.forms = Forms(app.folders.state / "forms")
     server.add_middleware(Bodies)
@@ -102,17 +109,34 @@ _OWN = (
     own_jobs,
     queue,
     own,
+    own_captions,
     own_scripts,
     inputs,
     own_styles,
     networks,
+    model_files,
     datasets,
     training,
     gallery,
     settings,
+    words,
+    news,
 )
 # The last one answers whatever else is asked of A1111's.
-_A1111 = (options, progress, internal, cards, listing, pnginfo, extras, scripts, train, control, generation)
+_A1111 = (
+    options,
+    progress,
+    internal,
+    cards,
+    listing,
+    pnginfo,
+    interrogate,
+    extras,
+    scripts,
+    train,
+    control,
+    generation,
+)
 
 
 def add_routes(server: FastAPI, *, a1111: bool = True) -> None:

@@ -42,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(data: Path) -> Iterator[str]:
     """The address of a server whose page is ready."""
     port = _free_port()
-    folders = ["--data-dir", str(data)]
+    folders = ["--data-dir", str(data), "--no-first-steps"]
     command = [sys.executable, "-c", RUN, str(ROOT), *folders, "--port", str(port), "--threads", "2"]
     log = data / "server.log"
     with log.open("wb") as sink:
@@ -92,8 +92,8 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     foreign: list[str] = []
     faults: list[str] = []
 
-    def open_page(width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    def open_page(width: int = 1440, height: int = 900, scheme: str = "light", locale: str = "en-US") -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: _is_own(request.url, address) or foreign.append(request.url))
@@ -104,13 +104,13 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
 
     yield open_page
     for context in contexts:
-        _stop_jobs(context.request, address)
+        stop_jobs(context.request, address)
         context.close()
     assert not foreign, "the page asked another host"
     assert not faults, "a script of the page failed"
 
 
-def _stop_jobs(client: APIRequestContext, address: str) -> None:
+def stop_jobs(client: APIRequestContext, address: str) -> None:
     """A job that a failed test left behind must not keep the next one waiting."""
     for job in client.get(f"{address}/api/v1/jobs").json()["jobs"]:
         if job["state"] in ("waiting", "running"):

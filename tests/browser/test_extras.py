@@ -36,7 +36,7 @@ def test_a_batch_of_pictures_is_enlarged(open_page: OpenPage, tmp_path: Path) ->
     expect(page.locator(f"{EXTRAS} [data-run-problem]")).to_contain_text("Choose a picture")
     page.set_input_files("#extras-source-files", _pictures(tmp_path, 2))
     page.click(f"{EXTRAS} [data-action=generate]")
-    expect(page.locator(f"{EXTRAS} [data-run-problem]")).to_contain_text("choose an upscaler")
+    expect(page.locator(f"{EXTRAS} [data-run-problem]")).to_contain_text("choose an upscaler or a caption")
     page.select_option("#extras-upscaler_1", "Lanczos")
     page.fill("#extras-scale", "3")
     page.click(f"{EXTRAS} [data-action=generate]")

@@ -105,6 +105,10 @@ def test_only_what_is_near_is_in_the_page(gallery: Page) -> None:
 
 
 def test_searching_and_filters(gallery: Page) -> None:
+    gallery.focus("[data-action=theme]")
+    gallery.keyboard.press("/")  # a key alone does nothing outside the gallery
+    expect(gallery.locator("[data-search]")).not_to_be_focused()
+    gallery.locator(SHOTS).first.focus()
     gallery.keyboard.press("/")
     gallery.keyboard.type('"red fox" number1')
     expect(_state(gallery)).to_have_text("22 pictures")  # 10, 15, 100, 105 ... 195

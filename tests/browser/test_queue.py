@@ -95,7 +95,7 @@ def test_moving_by_keys_keeps_the_focus(ann: Page) -> None:
     expect(titles(panel)).to_have_text(["third", "first", "second"])
     expect(earlier).to_be_focused()
     expect(earlier).to_have_attribute("aria-disabled", "true")
-    expect(panel.locator("[data-queue-said]")).to_have_text("Now 1st in line")
+    expect(panel.locator("[data-queue-said]")).to_have_text("Now place 1 in line")
     ann.keyboard.press("Escape")
     expect(panel).to_be_hidden()
     expect(ann.locator("[data-action=queue]")).to_be_focused()

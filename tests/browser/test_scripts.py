@@ -27,7 +27,7 @@ def test_a_plot_shows_its_cells_as_they_finish(open_page: OpenPage) -> None:
     page = open_page()
     _choose(page, XYZ)
     page.select_option(f"#txt2img-{XYZ}-x_type", "Steps")
-    write(page, **{f"{XYZ}-x_values": "2-4"})
+    write(page, **{f"{XYZ}-x_values": "20-22"})  # long enough to be seen while they are drawn
     page.select_option(f"#txt2img-{XYZ}-y_type", "CFG Scale")
     write(page, **{f"{XYZ}-y_values": "1,5"})
     page.wait_for_function(f"""() => document.querySelector('[data-script="{XYZ}"] [data-cells]').textContent""")
@@ -35,7 +35,7 @@ def test_a_plot_shows_its_cells_as_they_finish(open_page: OpenPage) -> None:
     generate(page)
     cells = page.locator("[data-panel=txt2img-output] .grid-cell")
     expect(cells).to_have_count(6)
-    expect(page.locator(".cell-title").nth(1)).to_have_text("Steps: 3")
+    expect(page.locator(".cell-title").nth(1)).to_have_text("Steps: 21")
     expect(page.locator('.grid-cell[data-place="0,0,0"]:enabled img')).to_be_visible(timeout=LONG)
     wait_done(page)
     assert pictures(page) == 7  # the cells and the grid
@@ -43,11 +43,11 @@ def test_a_plot_shows_its_cells_as_they_finish(open_page: OpenPage) -> None:
     page.click("[data-action=cells]")
     page.locator('.grid-cell[data-place="2,1,0"]').click()
     text = shown_text(page)
-    assert "Steps\n4" in text
+    assert "Steps\n22" in text
     assert "CFG scale\n5.0" in text
     page.reload()
     wait_until_ready(page)
-    assert value(page, f"{XYZ}-x_values") == "2-4"
+    assert value(page, f"{XYZ}-x_values") == "20-22"
     expect(page.locator("[data-script-words]").first).to_have_text("X/Y/Z plot")
 
 

@@ -47,6 +47,7 @@ def test_a_word_is_learned_found_on_a_phone_and_drawn_with(open_page: OpenPage, 
     page.click("[data-action=step-on]")
     expect(page.locator("[data-run-name]")).to_have_text("tiny_uncle", timeout=LONG)
     phone = open_train(open_page, width=390)
+    walk(phone, "run")  # it opens by itself while the run goes on, and that may be over by now
     expect(phone.locator("[data-run-name]")).to_have_text("tiny_uncle")
     for device in (page, phone):
         expect(device.locator("[data-run-state]")).to_have_text("Done", timeout=2 * LONG)

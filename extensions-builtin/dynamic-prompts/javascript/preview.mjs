@@ -2,6 +2,7 @@
 
 import { post } from "../../../webui/api.js";
 import { later, make, one, panel } from "../../../webui/dom.js";
+import { t } from "../../../webui/words.js";
 
 const PART = "extensions.dynamic-prompts";
 
@@ -30,7 +31,7 @@ function wire(root) {
     if (mine !== latest) return;
     const many = count >= 10000 ? "10000 or more texts" : `${count} ${count === 1 ? "text" : "texts"}`;
     words.textContent = problem ?? `The prompt can become ${many}, such as:`;
-    list.replaceChildren(...samples.map((text) => make("li", { textContent: text || "(empty)" })));
+    list.replaceChildren(...samples.map((text) => make("li", { textContent: text || t("(empty)") })));
   }
 
   const soon = later(show, 400);

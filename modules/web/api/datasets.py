@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.types import Message
@@ -28,9 +28,10 @@ from modules.service.dataset_fixes import fix as fix_finding
 from modules.service.dataset_uploads import MOST_BYTES, MOST_FILES
 from modules.service.datasets import DatasetInfo
 from modules.service.limits import is_named
+from modules.web.api.own_captions import options_of
 from modules.web.api.own_jobs import job_json
 from modules.web.deps import Owner, TheApp
-from modules.web.errors import HttpProblem
+from modules.web.errors import HttpProblem, bad_value
 
 
 async def _own_set(request: Request, app: TheApp, owner: Owner) -> None:
@@ -89,10 +90,14 @@ class ExcludeBody(BaseModel):
 
 
 class CaptionerBody(BaseModel):
-    """`existing`: what becomes of captions that are in files already."""
+    """`existing`: what becomes of captions that are in files already. Beside these any of the captioners' options by
+    its name; what is not said is as the settings have it."""
+
+    model_config = ConfigDict(extra="allow")
 
     ids: Ids
     existing: Literal["Replace", "Keep", "Prepend", "Append"] = "Replace"
+    captioner: str = Field("BLIP", max_length=200)
 
 
 @router.get("/datasets")
@@ -199,10 +204,12 @@ def exclude(name: str, body: ExcludeBody, app: TheApp) -> dict[str, Any]:
 @router.post("/datasets/{name}/captioner", status_code=201)
 def captioner(name: str, body: CaptionerBody, app: TheApp, owner: Owner) -> dict[str, Any]:
     """Caption pictures by themselves; the answer is the job. 409 says which model to put where."""
-    request = CaptionRequest(data_set=name, pictures=tuple(body.ids), existing=body.existing)
     app.datasets.pictures(name, body.ids)
-    if app.captions.problem:
-        raise HttpProblem(409, app.captions.problem, "NoCaptioner")
+    values = {**options_of(body), "existing": body.existing, "captioner": body.captioner}
+    try:
+        request = CaptionRequest(**values, data_set=name, pictures=tuple(body.ids))
+    except ValidationError as error:
+        raise bad_value(error, CaptionRequest) from None
     return job_json(app.submit(request, owner))
 
 

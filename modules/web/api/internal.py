@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from modules.schema.knob import knobs
-from modules.schema.settings import Settings
+from modules.schema.settings import SECRET, Settings
 from modules.service.app import App
 from modules.web.deps import OWNER_ONLY, TheApp
 
@@ -61,7 +61,7 @@ def _facts(version: str, app: App) -> dict[str, Any]:
     settings = {
         name: getattr(app.settings, name)
         for name, knob in knobs(Settings).items()
-        if knob.section not in _PRIVATE_SECTIONS
+        if knob.section not in _PRIVATE_SECTIONS and name not in SECRET
     }
     return {
         "Version": version,

@@ -1,15 +1,16 @@
 """/api/v1/networks: all files that a prompt can name, and checkpoints, with what is known of them.
 
-A file is meant by its kind ("embedding", "lora", "hypernet", "checkpoint") and its path below its folder.
+A file is meant by its kind ("embedding", "lora", "hypernet", "checkpoint") and its path below its folder. Notes and
+previews are there for the other kinds of model files too.
 """
 
 from __future__ import annotations
 
 import mimetypes
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -20,20 +21,23 @@ from pydantic import BaseModel, Field
 from modules.catalog.beside import Note, note_of, preview_of, write_note, write_preview
 from modules.catalog.checkpoints import CheckpointEntry
 from modules.catalog.embeddings import EmbeddingEntry
+from modules.catalog.headers import read_header
+from modules.catalog.model_places import ModelKind
 from modules.catalog.network_facts import training_words
 from modules.catalog.networks import NetworkEntry
 from modules.schema.errors import ModelFileError, NotFound
 from modules.service.app import App
 from modules.service.embedding_tool import convert_embedding, inspect_embedding
 from modules.service.inputs import read_picture
+from modules.service.models.files import ModelFile
 from modules.web.api.pictures import sent_picture
 from modules.web.deps import OWNER_ONLY, TheApp
 
 router = APIRouter(prefix="/api/v1/networks")
 listing = APIRouter(prefix="/sdapi/v1")
 
-Kind = Literal["embedding", "lora", "hypernet", "checkpoint"]
-Entry = EmbeddingEntry | NetworkEntry | CheckpointEntry
+Kind = ModelKind
+Entry = EmbeddingEntry | NetworkEntry | CheckpointEntry | ModelFile
 Below = Annotated[str, Query(max_length=2000)]
 _LONGEST = 20_000
 _PREVIEW_SIDE = 768
@@ -74,6 +78,8 @@ def details(kind: Kind, path: Below, app: TheApp) -> dict[str, Any]:
         return {"tags": training_words(metadata), "metadata": metadata, "bundled": dict(entry.bundled)}
     if isinstance(entry, CheckpointEntry):
         return {"metadata": entry.metadata}
+    if isinstance(entry, ModelFile):
+        return {"metadata": {} if entry.path.is_dir() or entry.problem else read_header(entry.path).metadata}
     selected = next((e.path for e in app.checkpoints.entries if e.title == app.selected_checkpoint), None)
     convertible = entry.path.suffix.lower() in (".pt", ".bin") and not entry.problem
     return {**inspect_embedding(entry.path, selected), "convertible": convertible}
@@ -100,7 +106,7 @@ def note(kind: Kind, path: Below, body: NoteBody, app: TheApp) -> dict[str, Any]
         write_note(entry.path, new)
     except OSError as error:
         raise ModelFileError(f"The note beside {entry.path.name} cannot be written: {error.strerror}.") from None
-    app.embeddings.refresh() if kind == "embedding" else app.networks.refresh()
+    app.model_files.refresh(kind)
     return _note(new)
 
 
@@ -143,8 +149,7 @@ def _replace_preview(app: App, entry: Entry, kind: Kind, data: bytes) -> dict[st
         written = write_preview(entry.path, picture, avoiding=others)
     except OSError as error:
         raise ModelFileError(f"The preview beside {entry.path.name} cannot be written: {error.strerror}.") from None
-    if kind != "checkpoint":
-        app.embeddings.refresh() if kind == "embedding" else app.networks.refresh()
+    app.model_files.refresh(kind)
     return {"preview": preview_address(kind, entry.name, written)}
 
 
@@ -161,7 +166,9 @@ def entries_of(app: App, kind: Kind) -> list[Any]:
     """All files of a kind."""
     if kind == "embedding":
         return app.embeddings.entries
-    return app.checkpoints.entries if kind == "checkpoint" else app.networks.of_kind(kind)
+    if kind == "lora" or kind == "hypernet":
+        return app.networks.of_kind(kind)
+    return app.checkpoints.entries if kind == "checkpoint" else app.model_files.all(kind)
 
 
 def _find(app: App, kind: Kind, path: str) -> Entry:
@@ -173,22 +180,39 @@ def _find(app: App, kind: Kind, path: str) -> Entry:
 
 def preview_file(entry: Entry) -> Path | None:
     """The preview picture of a file, if it has one."""
-    return preview_of(entry.path) if isinstance(entry, CheckpointEntry) else entry.preview
+    return entry.preview if isinstance(entry, EmbeddingEntry | NetworkEntry) else preview_of(entry.path)
 
 
 def _cards(app: App) -> Iterator[dict[str, Any]]:
+    call = prompt_names(app)
     for entry in app.embeddings.entries:
-        told = {"vectors": entry.vectors, "width": entry.width, "step": entry.step, "base": entry.checkpoint}
-        yield _card("embedding", entry, entry.stem, _note(entry.note) | told)
+        yield card_of("embedding", entry, call)
     for kind in ("lora", "hypernet"):
-        entries = app.networks.of_kind(kind)
-        count = Counter(entry.stem for entry in entries)
-        for entry in entries:
-            # Of files of one name each is called by its path, which a tag may have too.
-            name = entry.stem if count[entry.stem] == 1 else entry.name.rpartition(".")[0]
-            yield _card(kind, entry, name, _network(entry))
+        for entry in app.networks.of_kind(kind):
+            yield card_of(kind, entry, call)
     for entry in app.checkpoints.entries:
-        yield _card("checkpoint", entry, entry.stem, _note(note_of(entry.path)))
+        yield card_of("checkpoint", entry, call)
+
+
+def prompt_names(app: App) -> Callable[[Entry], str]:
+    """What a prompt calls a file: of files of one name each is called by its path, which a tag may have too."""
+    count = Counter((entry.kind, entry.stem) for entry in app.networks.entries)
+
+    def call(entry: Entry) -> str:
+        twins = isinstance(entry, NetworkEntry) and count[entry.kind, entry.stem] > 1
+        return entry.name.rpartition(".")[0] if twins else entry.stem
+
+    return call
+
+
+def card_of(kind: Kind, entry: Entry, call: Callable[[Entry], str]) -> dict[str, Any]:
+    """What a list tells of a file; `call` as of `prompt_names`."""
+    if isinstance(entry, NetworkEntry):
+        return _card(kind, entry, call(entry), _network(entry))
+    if isinstance(entry, EmbeddingEntry):
+        told = {"vectors": entry.vectors, "width": entry.width, "step": entry.step, "base": entry.checkpoint}
+        return _card(kind, entry, call(entry), _note(entry.note) | told)
+    return _card(kind, entry, call(entry), _note(note_of(entry.path)))
 
 
 def _network(entry: NetworkEntry) -> dict[str, Any]:

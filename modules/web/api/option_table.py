@@ -61,6 +61,15 @@ SETTING_OPTIONS: dict[str, str] = {
     "dataset_filename_word_regex": "dataset_filename_word_regex",
     "dataset_filename_join_string": "dataset_filename_join_string",
     "api_enable_requests": "api_enable_requests",
+    "interrogate_clip_num_beams": "interrogate_clip_num_beams",
+    "interrogate_clip_min_length": "interrogate_clip_min_length",
+    "interrogate_clip_max_length": "interrogate_clip_max_length",
+    "interrogate_deepbooru_score_threshold": "interrogate_deepbooru_score_threshold",
+    "deepbooru_sort_alpha": "deepbooru_sort_alpha",
+    "deepbooru_use_spaces": "deepbooru_use_spaces",
+    "deepbooru_escape": "deepbooru_escape",
+    "deepbooru_filter_tags": "deepbooru_filter_tags",
+    "interrogate_return_ranks": "interrogate_return_ranks",
 }
 """Options that are settings of the whole program."""
 

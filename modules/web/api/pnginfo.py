@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import NoReturn
 
 from fastapi import APIRouter
 
@@ -13,7 +12,7 @@ from modules.schema.errors import BadRequest
 from modules.schema.settings import Settings
 from modules.service.app import App
 from modules.service.picture_text import read_picture_text
-from modules.web.api.models import InterrogateBody, PngInfo, PngInfoBody
+from modules.web.api.models import PngInfo, PngInfoBody
 from modules.web.deps import TheApp
 from modules.web.errors import HttpProblem
 from modules.web.fetching import fetch_picture
@@ -31,19 +30,6 @@ def png_info(body: PngInfoBody, app: TheApp) -> PngInfo:
     parsed = infotext.parse(found.infotext)
     words = {"Prompt": parsed.prompt, "Negative prompt": parsed.negative_prompt} if parsed.params else {}
     return PngInfo(info=found.infotext, items=found.items, parameters={**words, **parsed.params})
-
-
-@router.post("/interrogate", response_model=None)
-def interrogate(body: InterrogateBody) -> NoReturn:
-    """Not here: 404 for a model that A1111 does not know either, 501 for those it does."""
-    if body.model not in ("clip", "deepdanbooru"):
-        raise HttpProblem(404, "Model not found")
-    raise HttpProblem(
-        501,
-        "Single pictures are not described over this route: put them into a data set and have it captioned "
-        "(POST /api/v1/datasets/NAME/captioner).",
-        "NotImplemented",
-    )
 
 
 def keep_picture(app: App, text: str) -> str:

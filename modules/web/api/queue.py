@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from modules.schema.captioning import CaptionRequest
+from modules.schema.captioning import CaptionRequest, InterrogateRequest
 from modules.schema.errors import NotFound
 from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
@@ -103,7 +103,7 @@ def title(order: AnyOrder) -> str:
         return _beginning(order.prompt)
     if isinstance(order, ScriptRequest):
         return _beginning(f"{order.script}: {order.base.prompt}")
-    if isinstance(order, ExtrasRequest | CaptionRequest):
+    if isinstance(order, ExtrasRequest | CaptionRequest | InterrogateRequest):
         count = len(order.pictures)
         return f"{'Extras' if isinstance(order, ExtrasRequest) else 'Captions'}, {count} picture{'s' * (count != 1)}"
     return f"Merge {order.name}".strip() if isinstance(order, MergeRequest) else f"Training of {order.name}"
@@ -116,7 +116,7 @@ def _beginning(prompt: str) -> str:
 
 def _input(order: AnyOrder) -> str | None:
     """The picture it begins with, by its name among the inputs."""
-    if isinstance(order, ExtrasRequest):
+    if isinstance(order, ExtrasRequest | InterrogateRequest):
         return order.pictures[0] if order.pictures else None
     drawing = order.base if isinstance(order, ScriptRequest) else order
     return drawing.image.picture if isinstance(drawing, GenerationRequest) and drawing.image is not None else None

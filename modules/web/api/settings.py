@@ -17,12 +17,13 @@ from modules.schema.knob import Knob
 from modules.schema.settings import PERSONAL, SECTIONS, Settings
 from modules.service.app import App
 from modules.service.personal import Own, Preset
+from modules.service.posting import NotSent
 from modules.service.settings import SettingView
 from modules.web.api.option_table import PART_OPTIONS, REQUEST_OPTIONS
 from modules.web.api.options import Options, TheOptions
 from modules.web.api.settings_import import FORMAT, Found, read_file
 from modules.web.deps import OWNER_ONLY, Owner, TheApp, read_json
-from modules.web.errors import bad_value
+from modules.web.errors import HttpProblem, bad_value
 
 router = APIRouter(prefix="/api/v1/settings")
 
@@ -135,6 +136,15 @@ def restore(body: NamesBody, request: Request, app: TheApp, owner: Owner) -> dic
     """Back to the defaults: some of the program's settings, or all."""
     app.desk.restore(body.names)
     return _all(request, app, owner)
+
+
+@router.post("/webhook/test", dependencies=[OWNER_ONLY])
+def test_webhook(app: TheApp) -> dict[str, str]:
+    """Send a message to the webhook now. `said` is a sentence on it; 502 with a sentence where it did not arrive."""
+    try:
+        return {"said": app.webhook.test()}
+    except NotSent as error:
+        raise HttpProblem(502, str(error), "NotSent") from None
 
 
 @router.get("/mine")

@@ -2,14 +2,15 @@
 
 import { get, post } from "./api.js";
 import { action, copy, make, one, say } from "./dom.js";
+import { t } from "./words.js";
 
 const WORDS = {
-  queue: (n) => `${n} jobs in the queue`,
-  size: (n) => `pictures up to ${n} pixels a side`,
-  steps: (n) => `${n} steps`,
-  batch: (n) => `batches of ${n}`,
-  pictures: (n, { drawn }) => `${n} pictures a day, ${drawn} drawn today`,
-  training_steps: (n) => `trainings of ${n} steps`,
+  queue: (n) => t("{n} jobs in the queue", { n }),
+  size: (n) => t("pictures up to {n} pixels a side", { n }),
+  steps: (n) => t("{n} steps", { n }),
+  batch: (n) => t("batches of {n}", { n }),
+  pictures: (n, { drawn }) => t("{n} pictures a day, {drawn} drawn today", { n, drawn }),
+  training_steps: (n) => t("trainings of {n} steps", { n }),
 };
 
 /** Show who is asking; `data-role` on the root lets CSS hide what only the owner may do. */
@@ -20,8 +21,9 @@ export async function wirePeople(bar) {
   const opener = action("who", bar);
   const menu = one("[data-who-menu]", bar);
   opener.hidden = me.role === "owner" && me.mode === "open";
+  one("[data-who-name]", opener).translate = !me.name;
   say(one("[data-who-name]", opener), me.name || (me.role === "user" ? "Guest" : "Share"));
-  opener.setAttribute("aria-label", me.name ? `Logged in as ${me.name}` : me.role === "user" ? "You are a guest" : "Let others in");
+  opener.setAttribute("aria-label", me.name ? t("Logged in as {name}", me) : me.role === "user" ? "You are a guest" : "Let others in");
   wireLeaving(action("log-out", menu), me.session);
   opener.addEventListener("click", () => menu.togglePopover());
   menu.addEventListener("beforetoggle", (event) => event.newState === "open" && place(menu, opener));
@@ -51,8 +53,8 @@ function place(menu, opener) {
 }
 
 function showMe(menu, { name, role, limits }) {
-  const owner = name ? `${name}, owner of this machine` : "You are at the machine itself, so you are its owner.";
-  const user = name ? `${name}` : "A guest, by the access link. This browser is a person of its own.";
+  const owner = name ? t("{name}, owner of this machine", { name }) : "You are at the machine itself, so you are its owner.";
+  const user = name ? t("Logged in as {name}", { name }) : "A guest, by the access link. This browser is a person of its own.";
   one("[data-who-line]", menu).textContent = role === "owner" ? owner : user;
   const lines = Object.entries(WORDS)
     .filter(([key]) => limits?.[key])

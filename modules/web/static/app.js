@@ -2,30 +2,41 @@
 
 import { wirePeople } from "./access.js";
 import { action, one, openTab, panel } from "./dom.js";
+import { wireExamplePicture, wireExamples } from "./examples.js";
 import { Form } from "./fields.js";
+import { wireFrame } from "./frame.js";
 import { wireHires } from "./hires.js";
 import { Img2imgTab } from "./img2img.js";
 import { wireKeys } from "./keys.js";
 import { remember } from "./memory.js";
 import { mine } from "./mine.js";
+import { wireLanguage } from "./language.js";
 import { wireMore } from "./more.js";
+import { wireNews } from "./notify.js";
 import { PngInfo } from "./pnginfo.js";
 import { Queue } from "./queue.js";
 import { receive, withoutParts } from "./send.js";
 import { baseOf } from "./scripts.js";
 import { DrawTab } from "./tab.js";
 import { ModelBar, watchEngine } from "./topbar.js";
+import { tour } from "./tour.js";
 import { TrainTab } from "./train.js";
 
 const tabs = []; // those that are drawn
 
 async function start() {
   const bar = await panel("topbar");
+  wireFrame(bar);
   wirePeople(bar);
+  wireNews();
+  action("help", bar).addEventListener("click", () => tour.start());
+  wireLanguage(bar);
   const models = new ModelBar(new Form(bar), bar);
   const listed = models.load();
   const txt2img = opened("txt2img", models, listed, makeTxt2img);
   const img2img = opened("img2img", models, listed, (root, output) => new Img2imgTab(root, output, models));
+  txt2img.then(wireExamples);
+  img2img.then(wireExamplePicture);
   const pnginfo = panel("pnginfo").then((root) => new PngInfo(root, useAgain));
   wireReceivers(txt2img, img2img, pnginfo);
   openTraining(models, listed, txt2img);
@@ -49,6 +60,7 @@ async function start() {
   await remember(models.form, "models", ["checkpoint"]);
   await txt2img;
   document.documentElement.dataset.webui = "ready"; // tests and extensions wait for this
+  tour.offer();
 }
 
 /** A tab as soon as it is drawn, with its form filled and its newest job found again. */
@@ -72,10 +84,10 @@ function makeTxt2img(root, output, models) {
 /** Bring a job into sight in the tab that it is of. */
 async function showJob(job, drawn) {
   const request = baseOf(job.request);
-  const others = { extras: "extras", merge: "checkpointmerger", training: "train", caption: "train" };
+  const others = { extras: "extras", merge: "checkpointmerger", training: "train", caption: "train", interrogate: "img2img" };
   const name = others[request.kind] ?? (request.image ? "img2img" : "txt2img");
   openTab(`tab-${name}`); // Gradio draws it when it is opened
-  (await drawn[name])?.runner.show(job);
+  if (request.kind !== "interrogate") (await drawn[name])?.runner.show(job); // its words are in the prompt, or gone
 }
 
 /** The Train tab draws no pictures of its own: it follows runs, and txt2img tries what they learned. */
@@ -107,10 +119,11 @@ function wireReceivers(txt2img, img2img, pnginfo) {
 }
 
 function idleWords(outputPanel, state, restarted) {
-  const soon = "a job that you send now runs as soon as it is ready";
   const words = {
-    starting: `The engine is ${restarted ? "being started again" : "starting"}; ${soon}`,
-    loading: `The model is being loaded; ${soon}`,
+    starting: restarted
+      ? "The engine is being started again; a job that you send now runs as soon as it is ready"
+      : "The engine is starting; a job that you send now runs as soon as it is ready",
+    loading: "The model is being loaded; a job that you send now runs as soon as it is ready",
     gone: "The server does not answer",
   }[state];
   const title = one("[data-idle-title]", outputPanel);

@@ -3,6 +3,7 @@
 import { Refused } from "./api.js";
 import { one } from "./dom.js";
 import { Source } from "./source.js";
+import { t } from "./words.js";
 
 export const WITHOUT_MASK = { inpaint: null, soft_inpaint: null };
 
@@ -27,9 +28,9 @@ export class Batch {
   /** A request for each picture. `sizeOf({width, height})` gives the size of its result. Throws `Refused`. */
   async order(values, ownWords, sizeOf) {
     if (!this.#pictures.count) throw new Refused("Choose the pictures or the folder to work on first.");
-    const told = (what) => (done, count) => this.#say(`Sending ${what} ${done + 1} of ${count}`);
-    const pictures = await this.#pictures.keep(told("picture"));
-    const masks = this.hasMasks ? await this.#masks.keep(told("mask")) : null;
+    const told = (words) => (done, count) => this.#say(t(words, { index: done + 1, total: count }));
+    const pictures = await this.#pictures.keep(told("Sending picture {index} of {total}"));
+    const masks = this.hasMasks ? await this.#masks.keep(told("Sending mask {index} of {total}")) : null;
     const seed = values.seed === -1 ? Math.floor(Math.random() * SEEDS) : values.seed;
     const requests = [];
     for (const [index, reading] of pictures.readings.entries()) {

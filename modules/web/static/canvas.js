@@ -4,6 +4,7 @@ import { action, all, one } from "./dom.js";
 import { Gestures } from "./gestures.js";
 import { History, Layer, pen, sheet } from "./layers.js";
 import { View } from "./view.js";
+import { t } from "./words.js";
 
 const MASK_COLOUR = "#6f7cff"; // of the painted mask on the screen; only its opacity counts
 const MASK_SEEN = 0.6;
@@ -323,7 +324,7 @@ export class Painter {
     if (!this.picture) return "";
     const parts = [`${this.picture.width} × ${this.picture.height}`, `${Math.round(100 * this.#view.scale)} %`];
     const percent = this.#kind === "mask" ? Math.ceil(100 * this.layers.mask.coverage) : null;
-    if (percent !== null) parts.push(percent ? `mask ${percent} %` : "nothing masked yet");
+    if (percent !== null) parts.push(percent ? t("mask {n} %", { n: percent }) : "nothing masked yet");
     return parts.join(" · ");
   }
 }

@@ -7,6 +7,7 @@ import { KINDS, names } from "./names.js";
 import { findTag, toggleTag, toggleWords } from "./tags.js";
 import { promptBox } from "./textbox.js";
 import { VirtualGrid } from "./virtual.js";
+import { number, t } from "./words.js";
 
 const CELL = { width: 128, height: 184, gap: 12 };
 const HIDDEN_FOLDER = /(^|\/)\.[^/]/;
@@ -98,7 +99,7 @@ export class Cards {
     }
     const options = [...found].sort().map((folder) => {
       const depth = folder.split("/").length - 1;
-      return new Option("\u00a0".repeat(4 * depth) + folder.split("/").pop(), folder);
+      return Object.assign(new Option("\u00a0".repeat(4 * depth) + folder.split("/").pop(), folder), { translate: false });
     });
     select.replaceChildren(new Option("All folders", ""), ...options);
     select.value = found.has(before) ? before : "";
@@ -121,18 +122,17 @@ export class Cards {
   }
 
   #words(count, asked) {
-    const many = KINDS[this.#kind].many;
-    const none = asked ? "Nothing here answers to that." : `There are no ${this.#kind === "lora" ? "LoRA files" : many.toLowerCase()} yet: put files into ${FOLDERS[this.#kind]}, then press refresh.`;
+    const none = asked ? "Nothing here answers to that." : t("There are no files here yet: put some into {folder}, then press refresh.", { folder: FOLDERS[this.#kind] });
     say(one("[data-cards-empty]", this.#panel), count || names.problem ? "" : none);
     one("[data-cards]", this.#panel).hidden = !count;
     const use = this.#kind === "checkpoint" ? "A click selects one." : "A click puts one into the prompt, another takes it out.";
-    say(one("[data-cards-state]", this.#panel), count ? `${count} ${count === 1 ? "file" : "files"}. ${use}` : "");
+    say(one("[data-cards-state]", this.#panel), count ? `${t("{n} files.", { n: number(count) })} ${use}` : "");
   }
 
   #card(entry) {
     const shown = entry.title || entry.name;
     const card = make("button", { type: "button", className: "card", title: entry.problem ?? cardTitle(entry) });
-    card.append(picture(entry), make("span", { className: "card-name", textContent: shown }));
+    card.append(picture(entry), make("span", { className: "card-name", translate: false, textContent: shown }));
     card.classList.toggle("unusable", Boolean(entry.problem));
     card.addEventListener("click", () => this.use(entry));
     const pressed = this.#inUse(entry);
@@ -242,13 +242,13 @@ function haystack(entry) {
 }
 
 function cardTitle({ name, description, trigger }) {
-  return [name, trigger && `Trigger words: ${trigger}`, description?.slice(0, 300)].filter(Boolean).join("\n");
+  return [name, trigger && t("Trigger words: {tag}", { tag: trigger }), description?.slice(0, 300)].filter(Boolean).join("\n");
 }
 
 /** The preview picture, or the first letters where there is none. */
 export function picture(entry) {
   const frame = make("span", { className: "card-picture" });
-  const letters = () => make("span", { className: "card-letters", textContent: entry.name.slice(0, 2) });
+  const letters = () => make("span", { className: "card-letters", translate: false, textContent: entry.name.slice(0, 2) });
   if (!entry.preview) {
     frame.append(letters());
     return frame;
@@ -261,7 +261,7 @@ export function picture(entry) {
 
 const checkpointField = () => one('[data-panel="topbar"] [data-knob="checkpoint"] select');
 
-function selectCheckpoint({ path }) {
+export function selectCheckpoint({ path }) {
   const field = checkpointField();
   field.value = path;
   for (const kind of ["input", "change"]) field.dispatchEvent(new Event(kind, { bubbles: true }));

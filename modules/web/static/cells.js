@@ -87,10 +87,10 @@ export class Cells {
     const tables = grids.map((title, z) => {
       const table = make("div", { className: "cell-table" });
       table.style.setProperty("--columns", columns.length);
-      if (title) table.append(make("p", { className: "cell-grid-title", textContent: title }));
-      table.append(make("span"), ...columns.map((words) => make("span", { className: "cell-title", textContent: words, title: words })));
+      if (title) table.append(make("p", { className: "cell-grid-title", translate: false, textContent: title }));
+      table.append(make("span"), ...columns.map((words) => make("span", { className: "cell-title", translate: false, textContent: words, title: words })));
       rows.forEach((words, y) => {
-        table.append(make("span", { className: "cell-title side", textContent: words, title: words }));
+        table.append(make("span", { className: "cell-title side", translate: false, textContent: words, title: words }));
         columns.forEach((_, x) => table.append(this.#empty(x, y, z, [columns[x], words, title])));
       });
       return table;

@@ -5,6 +5,7 @@ import { make, one } from "./dom.js";
 import { KINDS, names } from "./names.js";
 import { tagOf } from "./tags.js";
 import { placeOf, splice } from "./textbox.js";
+import { t } from "./words.js";
 
 const MOST = 12;
 const TAG_START = /<(lora|lyco|hypernet):([^<>:\n]*)$/i;
@@ -72,7 +73,7 @@ export class Autocomplete {
   }
 
   #row({ label, note }, index) {
-    const row = make("li", { id: `${this.#list.id}-${index}` }, make("span", { textContent: label }));
+    const row = make("li", { id: `${this.#list.id}-${index}` }, make("span", { translate: false, textContent: label }));
     row.append(make("span", { className: "kind", textContent: note }));
     row.setAttribute("role", "option");
     return row;
@@ -155,6 +156,6 @@ function rankOf({ name, alias }, part) {
 
 function option({ kind, entry }) {
   if (kind === "style") return { label: entry.name, note: "style", insert: "", style: entry.name };
-  const vectors = kind === "embedding" && entry.vectors ? ` · ${entry.vectors} ${entry.vectors === 1 ? "vector" : "vectors"}` : "";
+  const vectors = kind === "embedding" && entry.vectors ? ` · ${t("{n} vectors", { n: entry.vectors })}` : "";
   return { label: entry.name, note: KINDS[kind].one + vectors, insert: tagOf(entry) };
 }

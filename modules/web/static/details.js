@@ -6,6 +6,7 @@ import { all, make, one } from "./dom.js";
 import { picture } from "./cards.js";
 import { KINDS, names } from "./names.js";
 import { tagOf } from "./tags.js";
+import { date, t } from "./words.js";
 
 const NOTES = [
   ["description", "Description", "textarea", "Shown on the card."],
@@ -21,6 +22,7 @@ const FIELDS_OF = {
   hypernet: ["description", "trigger", "weight", "notes"],
   lora: ["description", "trigger", "negative", "weight", "notes"],
 };
+const OTHERS = ["description", "notes"]; // of all other kinds
 const USUAL_NORM = 0.4; // about what the vocabulary's own vectors of SD1 have
 
 export class Details {
@@ -55,14 +57,14 @@ export class Details {
     const close = make("button", { type: "button", className: "tool", textContent: "×", title: "Close" });
     close.setAttribute("aria-label", "Close");
     close.addEventListener("click", () => this.#dialog.close());
-    const title = make("h2", { textContent: entry.title || entry.name });
+    const title = make("h2", { translate: false, textContent: entry.title || entry.name });
     return make("header", { className: "details-head" }, title, close);
   }
 
   #body(entry) {
     const body = make("div", { className: "details-body" });
     const side = make("div", { className: "details-side" }, picture(entry), this.#actions(entry));
-    const main = make("div", { className: "details-main" }, facts(entry));
+    const main = make("div", { className: "details-main" }, facts(entry, this.#cards.kind?.(entry) ?? KINDS[entry.kind].one));
     if (entry.problem) main.prepend(make("p", { className: "problem", textContent: entry.problem }));
     main.append(this.#notes(entry), make("div", { className: "details-more" }, make("p", { className: "hint", textContent: "Reading the file …" })));
     main.lastChild.dataset.more = "";
@@ -71,6 +73,7 @@ export class Details {
   }
 
   #actions(entry) {
+    if (this.#cards.actions) return make("div", { className: "details-actions" }, ...this.#cards.actions(entry), ...this.#replacing(entry));
     const use = make("button", { type: "button", className: "primary small", textContent: entry.kind === "checkpoint" ? "Select it" : "Put into the prompt" });
     use.disabled = Boolean(entry.problem);
     use.addEventListener("click", () => {
@@ -112,7 +115,7 @@ export class Details {
 
   #notes(entry) {
     const form = make("form", { className: "details-notes" });
-    for (const [name, label, kind, help] of NOTES) if (FIELDS_OF[entry.kind].includes(name)) form.append(noteField(entry, name, label, kind, help));
+    for (const [name, label, kind, help] of NOTES) if ((FIELDS_OF[entry.kind] ?? OTHERS).includes(name)) form.append(noteField(entry, name, label, kind, help));
     const save = make("button", { type: "submit", className: "second small owner-only", textContent: "Save" });
     const state = make("span", { className: "hint" });
     state.setAttribute("role", "status");
@@ -154,8 +157,8 @@ export class Details {
   #tags(tags) {
     const row = make("p", { className: "tag-row" });
     for (const [word, count] of tags.slice(0, 60)) {
-      const button = make("button", { type: "button", className: "tag", textContent: word, title: `In ${count} of its training pictures; a click adds it to the prompt` });
-      button.append(make("small", { textContent: count }));
+      const button = make("button", { type: "button", className: "tag", title: t("In {n} of its training pictures; a click adds it to the prompt", { n: count }) });
+      button.append(make("span", { translate: false, textContent: word }), make("small", { textContent: count }));
       button.addEventListener("click", () => this.#cards.addWords(word));
       row.append(button);
     }
@@ -191,26 +194,28 @@ function noteField(entry, name, label, kind, help) {
   return make("div", { className: "field" }, make("label", { htmlFor: id, textContent: label, title: help }), make("div", { className: "control" }, input));
 }
 
-function facts(entry) {
+function facts(entry, kind) {
   const list = make("dl", { className: "details-facts" });
   const pairs = [
-    ["Kind", KINDS[entry.kind].one],
-    ["File", entry.path],
+    ["Kind", kind],
+    ["File", entry.path, false],
     ["Model family", entry.family],
-    ["Trained on", entry.base],
-    ["Vectors", entry.vectors ? `${entry.vectors} of ${entry.width} numbers` : ""],
+    ["Trained on", entry.base, false],
+    ["Vectors", entry.vectors ? t("{n} of {width} numbers", { n: entry.vectors, width: entry.width }) : ""],
     ["Steps", entry.step],
     ["Size", size(entry.size)],
-    ["Changed", entry.mtime ? new Date(entry.mtime * 1000).toLocaleString() : ""],
-    ["Hash", entry.hash],
+    ["Changed", entry.mtime ? date(new Date(entry.mtime * 1000), { dateStyle: "medium", timeStyle: "short" }) : ""],
+    ["Hash", entry.hash, false],
+    ["SHA256", entry.sha256, false],
   ];
-  for (const [name, value] of pairs) {
-    if (value) list.append(make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value })));
+  for (const [name, value, translate = true] of pairs) {
+    if (value) list.append(make("div", {}, make("dt", { textContent: name }), make("dd", { translate, textContent: value })));
   }
   return list;
 }
 
-function size(bytes) {
+/** Bytes as people say them. */
+export function size(bytes) {
   if (!bytes) return "";
   const units = ["B", "KiB", "MiB", "GiB"];
   const power = Math.min(3, Math.floor(Math.log2(bytes) / 10));
@@ -235,19 +240,19 @@ function vectorTable({ vectors, usual_norm: usual = USUAL_NORM }) {
     row.insertCell().textContent = index + 1;
     row.insertCell().append(make("b", { textContent: norm.toFixed(2) }), bar);
     const cell = row.insertCell();
-    for (const { word, similarity } of words) cell.append(make("span", { className: "near", textContent: word, title: `Likeness ${similarity.toFixed(2)}` }), " ");
+    for (const { word, similarity } of words) cell.append(make("span", { className: "near", title: t("Likeness {n}", { n: similarity.toFixed(2) }) }, make("span", { translate: false, textContent: word })), " ");
     if (!words.length) cell.textContent = "—";
   });
-  const note = make("p", { className: "hint", textContent: `The mark on each bar is the usual norm of a word, ${usual.toFixed(2)}.` });
+  const note = make("p", { className: "hint", textContent: t("The mark on each bar is the usual norm of a word, {n}.", { n: usual.toFixed(2) }) });
   return section("Vectors", table, note);
 }
 
 function metadataTable(pairs) {
-  const list = make("dl", { className: "metadata" });
+  const list = make("dl", { className: "metadata", translate: false });
   for (const [name, value] of pairs.sort()) {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     list.append(make("dt", { textContent: name }), make("dd", { textContent: text.length > 2000 ? `${text.slice(0, 2000)}…` : text }));
   }
-  return make("details", { className: "section" }, make("summary", {}, make("span", { textContent: `Metadata (${pairs.length})` })), list);
+  return make("details", { className: "section" }, make("summary", {}, make("span", { textContent: t("Metadata ({n})", { n: pairs.length }) })), list);
 }
 

@@ -1,5 +1,7 @@
 // Small helpers over the document.
 
+import { t } from "./words.js";
+
 export const one = (selector, root = document) => root.querySelector(selector);
 export const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 export const action = (name, root = document) => one(`[data-action="${name}"]`, root);
@@ -55,26 +57,25 @@ export async function copy(text) {
 /** Let a button answer for a moment with other words. */
 export function flash(button, words) {
   const label = one("span", button);
-  if (!label || label.dataset.was) return;
-  label.dataset.was = label.textContent;
-  label.textContent = words;
+  if (!label || "was" in label.dataset) return;
+  const was = [...label.childNodes];
+  label.dataset.was = "";
+  label.replaceChildren(words);
   setTimeout(() => {
-    label.textContent = label.dataset.was;
+    label.replaceChildren(...was);
     delete label.dataset.was;
   }, 1200);
 }
 
 /** Open a tab by its name. */
 export function openTab(id) {
-  // In a narrow window Gradio has the last tabs in a menu, by their words only.
-  const folded = ({ textContent }) => `tab-${textContent.trim().toLowerCase().replaceAll(" ", "")}` === id;
-  (one(`#${id}-button`) ?? all("#tabs .overflow-dropdown button").find(folded))?.click();
+  one(`#${id}-button`)?.click();
 }
 
 /** Seconds as people say them. */
 export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  if (whole < 60) return t("{n} s", { n: whole });
+  if (whole < 3600) return t("{m} min {s} s", { m: Math.floor(whole / 60), s: whole % 60 });
+  return t("{h} h {m} min", { h: Math.floor(whole / 3600), m: Math.floor((whole % 3600) / 60) });
 }

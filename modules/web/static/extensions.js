@@ -2,6 +2,8 @@
 
 import { get, post } from "./api.js";
 import { make, one } from "./dom.js";
+import { shown } from "./translate.js";
+import { t } from "./words.js";
 
 const SOURCES = { "built in": "comes with the program", folder: "folder", package: "installed package" };
 const KINDS = { a1111: "A1111's manner", page: "page only" };
@@ -40,7 +42,7 @@ export class ExtensionsTab {
     item.dataset.extension = entry.name;
     if (rights.may_switch) item.firstChild.append(this.#switch(entry));
     if (entry.description) item.append(make("p", { textContent: entry.description }));
-    if (entry.registers.length) item.append(make("p", { className: "help", textContent: `Adds: ${entry.registers.join(", ")}.` }));
+    if (entry.registers.length) item.append(make("p", { className: "help", textContent: t("Adds: {names}.", { names: entry.registers.join(", ") }) }));
     for (const remark of entry.remarks) item.append(make("p", { className: "help", textContent: remark }));
     if (entry.restart) item.append(make("p", { className: "hint", textContent: "On from the next start of the program." }));
     if (entry.requirements.length) item.append(this.#needs(entry, rights));
@@ -52,7 +54,7 @@ export class ExtensionsTab {
   #switch(entry) {
     const input = make("input", { type: "checkbox", checked: entry.on });
     input.setAttribute("role", "switch");
-    input.setAttribute("aria-label", `${entry.title} is on`);
+    input.setAttribute("aria-label", t("{title} is on", entry));
     input.addEventListener("change", () => this.#ask(entry, "switch", { on: input.checked }));
     return make("span", { className: "field switch extension-switch" }, input);
   }
@@ -60,16 +62,16 @@ export class ExtensionsTab {
   // What it needs beside the program; what is missing can be installed from the machine itself.
   #needs(entry, { may_install: mayInstall }) {
     const box = make("div", { className: "extension-needs" });
-    box.append(make("p", { className: "help", textContent: `Needs: ${entry.requirements.join(", ")}.` }));
+    box.append(make("p", { className: "help", textContent: t("Needs: {names}.", { names: entry.requirements.join(", ") }) }));
     if (!entry.missing.length) return box;
-    box.append(make("p", { className: "hint", textContent: `Not installed: ${entry.missing.join(", ")}.` }));
+    box.append(make("p", { className: "hint", textContent: t("Not installed: {names}.", { names: entry.missing.join(", ") }) }));
     if (!mayInstall) {
       box.append(make("p", { className: "help", textContent: "It can be installed from the machine itself, while the program listens to no other." }));
       return box;
     }
     const button = make("button", { type: "button", className: "second small", textContent: "Install what is missing" });
     button.addEventListener("click", async () => {
-      if (!confirm(`Install ${entry.missing.join(", ")} into this program's environment? Packages are programs; take only what you trust.`)) return;
+      if (!confirm(shown(t("Install {names} into this program's environment? Packages are programs; take only what you trust.", { names: entry.missing.join(", ") })))) return;
       button.disabled = true;
       button.textContent = "Installing";
       await this.#ask(entry, "install");

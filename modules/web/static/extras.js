@@ -1,6 +1,7 @@
 // The Extras tab: what goes in, which of the fields matter, and the pictures that come out.
 
 import { get, Refused } from "./api.js";
+import { loadCaptioners, problemOf } from "./captioners.js";
 import { all, one, say } from "./dom.js";
 import { Form, showChanges } from "./fields.js";
 import { fillListsIn } from "./lists.js";
@@ -10,6 +11,7 @@ import { Runner } from "./run.js";
 import { wireSends } from "./send.js";
 import { readPicture } from "./reading.js";
 import { Source } from "./source.js";
+import { t } from "./words.js";
 
 /** A job's pictures have sizes of their own, and their count is that of the pictures that went in. */
 class ExtrasOutput extends Output {
@@ -43,6 +45,8 @@ export class ExtrasTab {
     await remember(this.form, this.name);
     wireSends(this.panel, () => this.parcel(), (error) => this.#say(error.message));
     await this.#faces();
+    await loadCaptioners();
+    this.#captioner();
   }
 
   get isInSight() {
@@ -61,8 +65,8 @@ export class ExtrasTab {
   async #order() {
     if (!this.source.count) throw new Refused("Choose a picture to work on first.");
     const values = this.form.values();
-    if (!does(values)) throw new Refused("Nothing is chosen that would change the picture: choose an upscaler.", "upscaler_1");
-    const { pictures, names, texts } = await this.source.keep((done, count) => this.#say(`Sending picture ${done + 1} of ${count}`));
+    if (!does(values)) throw new Refused("Nothing is chosen that would be done with the picture: choose an upscaler or a caption.", "upscaler_1");
+    const { pictures, names, texts } = await this.source.keep((done, count) => this.#say(t("Sending picture {index} of {total}", { index: done + 1, total: count })));
     this.#say("");
     return { kind: "extras", ...values, pictures, names, texts };
   }
@@ -73,6 +77,14 @@ export class ExtrasTab {
     const second = this.form.get("upscaler_2") !== "None";
     const shown = { scale: by, width: !by, height: !by, crop: !by, upscaler_2_visibility: second };
     for (const [name, on] of Object.entries(shown)) this.form.field(name).element.hidden = !on;
+    this.#captioner();
+  }
+
+  // Whoever is to describe the pictures may need a model's files first.
+  #captioner() {
+    const [first, second] = ["captioner", "captioner_2"].map((name) => this.form.get(name));
+    this.form.field("captioner_2").element.hidden = first === "None" && second === "None";
+    say(one("[data-no-captioner]", this.root), problemOf(first) || problemOf(second));
   }
 
   // Face restoration needs a model's file; without one its fields say where it belongs.
@@ -92,4 +104,4 @@ export class ExtrasTab {
 }
 
 const does = (values) =>
-  values.upscaler_1 !== "None" || values.upscaler_2 !== "None" || values.gfpgan_visibility > 0 || values.codeformer_visibility > 0;
+  values.upscaler_1 !== "None" || values.upscaler_2 !== "None" || values.gfpgan_visibility > 0 || values.codeformer_visibility > 0 || values.captioner !== "None" || values.captioner_2 !== "None";

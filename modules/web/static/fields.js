@@ -1,6 +1,7 @@
 // The form: reads and writes the widgets that form.py made from the request's parameters.
 
 import { all, one, say } from "./dom.js";
+import { t } from "./words.js";
 
 const WHOLE = /^\s*[-+]?\d+\s*$/;
 const SIZE = /^\s*(\d{2,5})\s*[x×*,]\s*(\d{2,5})\s*$/i;
@@ -37,7 +38,7 @@ class Field {
   // A choice that is not in the list (a file that has gone, a list not yet here) is kept, never lost.
   choose(value) {
     if (![...this.input.options].some((option) => option.value === value)) {
-      this.input.add(new Option(value, value));
+      this.input.add(Object.assign(new Option(value, value), { translate: false }));
     }
     this.input.value = value;
   }
@@ -310,7 +311,8 @@ export function showChanges(form, root) {
   const update = () => {
     for (const { note, part, names } of sections) {
       const changed = part && !part.value ? [] : names.map((name) => form.field(name)).filter((field) => field.changed);
-      say(note, changed.map((field) => `${field.label} ${field.shown}`).join(" · "));
+      note.dataset.said = changed.map(({ label, shown }) => t("{label} {value}", { label, value: shown })).join(" · ");
+      say(note, note.dataset.said);
     }
   };
   form.onChange(update);

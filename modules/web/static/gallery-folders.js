@@ -2,6 +2,7 @@
 
 import { call, get, post } from "./api.js";
 import { action, make, one, say } from "./dom.js";
+import { number, t } from "./words.js";
 
 const AGAIN = 800; // milliseconds between looks at how far the reading is
 
@@ -68,18 +69,18 @@ export class Folders {
     if (focused) list.querySelector(`[data-key="${focused}"]`)?.focus();
   }
 
-  #row({ number, path, pictures, state, done, total, sentence }) {
+  #row({ number: at, path, pictures, state, done, total, sentence }) {
     const reading = state === "reading" || state === "waiting";
-    const said = sentence || (reading && total ? `${done.toLocaleString("en")} of ${total.toLocaleString("en")} files read` : `${pictures.toLocaleString("en")} pictures`);
-    const words = make("div", { className: "folder-words" }, make("b", { textContent: path }), make("span", { textContent: said }));
+    const said = sentence || (reading && total ? t("{done} of {total} files read", { done: number(done), total: number(total) }) : t("{n} pictures", { n: number(pictures) }));
+    const words = make("div", { className: "folder-words" }, make("b", { translate: false, textContent: path }), make("span", { textContent: said }));
     if (sentence) words.classList.add("wrong");
-    if (reading) words.append(make("progress", { max: total || 1, value: total ? done : 0, ariaLabel: `Reading ${path}` }));
+    if (reading) words.append(make("progress", { max: total || 1, value: total ? done : 0, ariaLabel: t("Reading {path}", { path }) }));
     return make(
       "li",
       {},
       words,
-      this.#button(`scan-${number}`, "Look again", reading, () => this.#try(() => post(`gallery/folders/${number}/scan`))),
-      this.#button(`out-${number}`, "Take out", false, () => this.#try(() => call("DELETE", `gallery/folders/${number}`), this.#changed)),
+      this.#button(`scan-${at}`, "Look again", reading, () => this.#try(() => post(`gallery/folders/${at}/scan`))),
+      this.#button(`out-${at}`, "Take out", false, () => this.#try(() => call("DELETE", `gallery/folders/${at}`), this.#changed)),
     );
   }
 

@@ -1,6 +1,8 @@
 // The wall of pictures: scrolls with the page, draws only what is near, and is walked by mouse, finger and keys.
 
 import { make } from "./dom.js";
+import { shown } from "./translate.js";
+import { t } from "./words.js";
 
 const GAP = 4;
 const SPARE = 0.75; // screens above and below that are drawn too
@@ -192,7 +194,8 @@ export class Grid {
     if (!picture || !shot.firstChild) return;
     shot.setAttribute("aria-selected", String(this.selected.has(picture.id)));
     shot.classList.toggle("favourite", picture.favourite);
-    shot.ariaLabel = words(picture);
+    shot.translate = false; // what people wrote
+    shot.ariaLabel = shown(words(picture));
     shot.title = picture.prompt || picture.file;
   }
 
@@ -328,5 +331,6 @@ export function thumbnail({ id, version }, side) {
 
 export function words({ prompt, file, width, height, day, favourite }) {
   const said = prompt ? prompt.slice(0, 120) : file;
-  return `${said}, ${width} × ${height}, ${day}${favourite ? ", favourite" : ""}`;
+  const values = { prompt: said, width, height, day };
+  return favourite ? t("{prompt}, {width} × {height}, {day}, favourite", values) : `${said}, ${width} × ${height}, ${day}`;
 }

@@ -1,10 +1,12 @@
 // One picture, large: its text, what can be done with it, and its neighbours by arrow or swipe.
 
 import { address, get } from "./api.js";
-import { action, copy, flash, one, say } from "./dom.js";
+import { action, copy, flash, make, one, say } from "./dom.js";
 import { thumbnail, words } from "./gallery-grid.js";
 import { showInfotext } from "./infotext.js";
 import { wireSends } from "./send.js";
+import { shown } from "./translate.js";
+import { date, number, t } from "./words.js";
 
 const FAR = 56; // pixels of a swipe
 const STEADY = 12; // before it is known in which direction a finger moves
@@ -86,10 +88,11 @@ export class Viewer {
     const picture = this.#picture;
     const { file, width, height, favourite, removable, trashed } = picture;
     this.#say("");
-    const count = `${(this.#index + 1).toLocaleString("en")} of ${this.#pages.total.toLocaleString("en")}`;
-    one("[data-one-name]", this.#dialog).textContent = `${count} · ${file}`;
+    const count = t("{index} of {total}", { index: number(this.#index + 1), total: number(this.#pages.total) });
+    one("[data-one-name]", this.#dialog).replaceChildren(count, " · ", make("span", { translate: false, textContent: file }));
     const image = this.#image;
-    image.alt = words(picture);
+    image.translate = false;
+    image.alt = shown(words(picture));
     image.style.setProperty("--w", width);
     image.style.setProperty("--h", height);
     image.style.backgroundImage = `url("${thumbnail(picture, 256)}${this.#query()}")`;
@@ -214,7 +217,7 @@ export class Viewer {
 }
 
 function facts({ made, width, height, bytes, kind }) {
-  const when = new Date(made * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const when = date(new Date(made * 1000), { dateStyle: "medium", timeStyle: "short" });
   const size = bytes < 1 << 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
   return [when, `${width} × ${height}`, size, kind].join(" · ");
 }

@@ -6,6 +6,7 @@ import { Folders } from "./gallery-folders.js";
 import { Grid } from "./gallery-grid.js";
 import { Pages } from "./gallery-pages.js";
 import { Viewer } from "./gallery-viewer.js";
+import { date, number, t } from "./words.js";
 
 const LOOK = 4000; // milliseconds between looks for new pictures
 const UNDO = 12000; // how long Undo is offered
@@ -20,6 +21,7 @@ export class Gallery {
   #viewer;
   #folders;
   #days = []; // of all, where one is chosen
+  #many = ""; // how many pictures, in words
   #trashed = []; // ids that Undo brings back
   #seen = ""; // the query that is shown
   #toastTimer = 0;
@@ -101,6 +103,14 @@ export class Gallery {
     }
   }
 
+  /** Show what answers to these words, whatever the filters said. */
+  async find(words) {
+    for (const select of all("[data-filter]", this.#root)) if (select.dataset.filter !== "whose") select.value = "";
+    for (const button of all("[data-switch]", this.#root)) button.setAttribute("aria-pressed", "false");
+    one("[data-search]", this.#root).value = words;
+    await this.#asked();
+  }
+
   #arrived() {
     this.#grid?.draw();
     if (this.#grid) this.#showDay();
@@ -108,7 +118,7 @@ export class Gallery {
 
   async #loadChoices() {
     const choices = await get(`gallery/choices?whose=${this.#whose}`);
-    fill(this.#filter("model"), "All models", choices.models.map(({ name, count }) => [name, `${name} (${number(count)})`]));
+    fill(this.#filter("model"), "All models", choices.models.map(({ name, count }) => [name, t("{name} ({n})", { name, n: number(count) })]));
     const counts = Object.fromEntries(choices.kinds.map(({ name, count }) => [name, count]));
     for (const option of this.#filter("kind").options) {
       if (option.value) option.hidden = !counts[option.value] && option.value !== this.#filter("kind").value;
@@ -125,19 +135,22 @@ export class Gallery {
   #fillDays() {
     const select = this.#filter("day");
     if (!select.value) this.#days = this.#pages.days;
-    fill(select, "All days", this.#days.map(({ day, count }) => [day, `${dayWords(day)} (${number(count)})`]));
+    fill(select, "All days", this.#days.map(({ day, count }) => [day, t("{when} ({n})", { when: dayWords(day), n: number(count) })]));
   }
 
   #words() {
     const { total } = this.#pages;
     const asked = this.#seen !== new URLSearchParams({ whose: this.#whose }).toString();
-    const where = this.#isOn("bin") ? " in the trash" : "";
-    one("[data-state]", this.#root).textContent = total ? `${number(total)} ${total === 1 ? "picture" : "pictures"}${where}` : "";
+    const many = this.#isOn("bin") ? t("{n} pictures in the trash", { n: number(total) }) : count(total);
+    this.#many = total ? many : "";
+    one("[data-state]", this.#root).textContent = this.#many;
     const none = this.#isOn("bin")
-      ? `Nothing in the trash answers to that. What is deleted stays here for ${this.#trashDays} days.`
+      ? t("Nothing in the trash answers to that. What is deleted stays here for {n} days.", { n: this.#trashDays })
       : asked
         ? "No picture answers to that."
-        : `No pictures of yours yet. What you draw is shown here.${this.#filter("whose").closest(".field").hidden ? "" : " “Everybody’s” shows those of other people and browsers."}`;
+        : this.#filter("whose").closest(".field").hidden
+          ? "No pictures of yours yet. What you draw is shown here."
+          : "No pictures of yours yet. What you draw is shown here. “Everybody’s” shows those of other people and browsers.";
     say(one("[data-empty]", this.#root), total ? "" : none);
   }
 
@@ -210,7 +223,7 @@ export class Gallery {
     const grew = state.newest !== this.#newest;
     if (grew && !this.#rests) action("gallery-fresh", this.#root).hidden = false;
     else if ((grew || state.reading || this.#read) && this.#rests) await this.load(true);
-    if (state.reading) one("[data-state]", this.#root).textContent += ` · reading ${number(state.reading.done)} of ${number(state.reading.total)} files`;
+    if (state.reading) one("[data-state]", this.#root).textContent = `${this.#many} · ${t("reading {done} of {total} files", { done: number(state.reading.done), total: number(state.reading.total) })}`;
     this.#read = Boolean(state.reading);
   }
 
@@ -237,7 +250,7 @@ export class Gallery {
     const count = this.#grid.selected.size;
     const bin = this.#isOn("bin");
     one("[data-selection]", this.#root).hidden = !count;
-    one("[data-selected]", this.#root).textContent = count ? `${number(count)} selected` : "";
+    one("[data-selected]", this.#root).textContent = count ? t("{n} selected", { n: number(count) }) : "";
     for (const name of ["favourite", "trash"]) action(`many-${name}`, this.#root).hidden = bin;
     for (const name of ["restore", "delete"]) action(`many-${name}`, this.#root).hidden = !bin;
     this.#unsure();
@@ -253,7 +266,8 @@ export class Gallery {
       await post("gallery/favourite", { ids, favourite, whose: this.#whose });
       for (const picture of this.#pages.known()) if (ids.includes(picture.id)) picture.favourite = favourite;
       this.#grid.mark();
-      this.#toast(`${count(ids.length)} ${favourite ? "marked as favourite" : "no favourite any more"}.`);
+      const n = number(ids.length);
+      this.#toast(favourite ? t("{n} pictures marked as favourite.", { n }) : t("{n} pictures are no favourite any more.", { n }));
       if (this.#isOn("favourites")) await this.load(true);
       else await this.#loadChoices();
     });
@@ -263,7 +277,7 @@ export class Gallery {
     await this.#try(async () => {
       const { url, pictures } = await post("gallery/zip", { ids, whose: this.#whose });
       location.assign(address(url)); // the browser saves it, the page stays
-      this.#toast(`${count(pictures)} in one zip.`);
+      this.#toast(t("{n} pictures in one zip.", { n: number(pictures) }));
     });
   }
 
@@ -276,9 +290,10 @@ export class Gallery {
       this.#trashed = what === "trash" ? done : [];
       await this.load(true);
       if (!this.#viewer.isOpen && this.#grid.inSight && this.#root.contains(document.activeElement)) this.#grid.focus(place);
-      const went = { trash: "moved to the trash", restore: "restored", delete: "deleted for good" }[what];
-      if (done.length) this.#toast(`${count(done.length)} ${went}.`);
-      if (refused.length) this.#problem(refused.length === 1 ? refused[0].sentence : `${refused.length} pictures stay where they are: ${refused[0].sentence}`);
+      if (done.length) this.#toast(t(WENT[what], { n: number(done.length) }));
+      const [first] = refused;
+      const all = (n) => t("{n} pictures stay where they are: {sentence}", { n: number(n), sentence: first.sentence });
+      if (first) this.#problem(refused.length === 1 ? first.sentence : all(refused.length));
     });
   }
 
@@ -294,7 +309,7 @@ export class Gallery {
     const button = action("many-delete", this.#root);
     if (button.dataset.sure) return this.#move("delete", ids);
     button.dataset.sure = "1";
-    one("span", button).textContent = `Really delete ${number(ids.length)}?`;
+    one("span", button).textContent = t("Really delete {n}?", { n: number(ids.length) });
     setTimeout(() => this.#unsure(), SURE);
     return undefined;
   }
@@ -350,10 +365,11 @@ export class Gallery {
     };
   }
 
-  #key({ key, ctrlKey, metaKey, altKey }) {
+  #key({ key, ctrlKey, metaKey, altKey, target }) {
     if (altKey) return null;
     if (ctrlKey || metaKey) return key === "z" && this.#trashed.length ? () => this.#undo() : null;
-    if (key === "/") return () => one("[data-search]", this.#root).focus();
+    // A key alone is for who is in the gallery: elsewhere a voice that is heard as letters must set off nothing.
+    if (key === "/") return this.#root.contains(target) ? () => one("[data-search]", this.#root).focus() : null;
     if (key === "Escape" && this.#grid.selected.size) return () => this.#grid.selectNone();
     const ids = this.#meant();
     if (!ids.length) return null;
@@ -376,20 +392,26 @@ export class Gallery {
 }
 
 const typing = (target) => target.matches?.("input, textarea, select");
-const number = (value) => value.toLocaleString("en");
-const count = (value) => (value === 1 ? "1 picture" : `${number(value)} pictures`);
+const count = (value) => t("{n} pictures", { n: number(value) });
+const WENT = {
+  trash: "{n} pictures moved to the trash.",
+  restore: "{n} pictures restored.",
+  delete: "{n} pictures deleted for good.",
+};
 
 function fill(select, first, options) {
   const before = select.value;
   const kept = before && !options.some(([value]) => value === before) ? [[before, before]] : [];
-  select.replaceChildren(new Option(first, ""), ...[...kept, ...options].map(([value, words]) => new Option(words, value)));
+  // Names of models are people's, and days are in words already.
+  const made = [...kept, ...options].map(([value, words]) => Object.assign(new Option(words, value), { translate: false }));
+  select.replaceChildren(new Option(first, ""), ...made);
   select.value = before;
 }
 
 function dayWords(day) {
-  const date = new Date(`${day}T12:00:00`);
-  const ago = Math.round((new Date().setHours(12, 0, 0, 0) - date) / 86400000);
+  const noon = new Date(`${day}T12:00:00`);
+  const ago = Math.round((new Date().setHours(12, 0, 0, 0) - noon) / 86400000);
   if (ago === 0) return "Today";
   if (ago === 1) return "Yesterday";
-  return date.toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
+  return date(noon, { day: "numeric", month: "short", year: "numeric" });
 }

@@ -3,6 +3,7 @@
 import { Refused } from "./api.js";
 import { action, one, say } from "./dom.js";
 import { keepPicture } from "./inputs.js";
+import { t } from "./words.js";
 
 const LATENT = 8;
 
@@ -23,10 +24,10 @@ export function wireHires(tab) {
   const update = () => {
     const hires = hiresOf(form);
     const [width, height] = hiresSize(form.get("width"), form.get("height"), hires);
-    const size = `${form.get("width")} × ${form.get("height")} to ${width} × ${height}`;
-    line.textContent = `From ${size}`;
+    const values = { w: form.get("width"), h: form.get("height"), width, height };
+    line.textContent = t("From {w} × {h} to {width} × {height}", values);
     if (!form.get("hires")) return;
-    const rest = note.hidden ? "" : ` · ${note.textContent}`;
+    const rest = note.hidden ? "" : ` · ${note.dataset.said}`;
     say(note, `${width} × ${height}${rest}`);
   };
   form.onChange(update);

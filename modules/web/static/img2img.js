@@ -6,6 +6,7 @@ import { Painter } from "./canvas.js";
 import { action, all, later, one, openTab } from "./dom.js";
 import { wireHandover } from "./handover.js";
 import { keepPicture, keptPicture } from "./inputs.js";
+import { Interrogate } from "./interrogate.js";
 import { asBlob, greyOf, painted, toAlpha } from "./masks.js";
 import { sheet } from "./layers.js";
 import { DrawTab } from "./tab.js";
@@ -34,6 +35,7 @@ export class Img2imgTab extends DrawTab {
     one("[data-idle-text]", panel).textContent = "Choose a picture, say what it should become, then press Generate.";
     this.#wireCanvas();
     this.#wireSize();
+    new Interrogate(this.form, root, async () => this.#pictureToDescribe());
     wireHandover(root, {
       picture: (blob) => this.setPicture(blob).catch((error) => this.say(error.message)),
       mask: (blob) => this.#setMask(blob).catch((error) => this.say(error.message)),
@@ -204,15 +206,25 @@ export class Img2imgTab extends DrawTab {
   async #order() {
     const values = this.form.values();
     if (this.#mode === "Batch") return this.#batch.order(values, this.form.get("page.own_words"), this.#sizeOf());
-    if (!this.#painter.picture) throw new Refused("Choose the picture to begin with: drop, paste or open one.");
-    await this.#keepAll();
-    const { base, mask } = this.#kept;
-    const paints = KINDS[this.#mode] === "paint";
-    const { picture: under, layers } = this.#painter;
-    const picture = paints ? await keepPicture(await asBlob(painted(under, layers.paint.canvas))) : base;
+    const picture = await this.#keptPicture();
+    const { mask } = this.#kept;
     if (!MASKED.includes(this.#mode)) return { ...values, image: { ...values.image, picture }, ...WITHOUT_MASK };
     const drawn = this.#mode === "Inpaint sketch" ? await this.#sketchedMask() : mask || (await this.#emptyMask());
     return { ...values, image: { ...values.image, picture }, inpaint: { ...values.inpaint, mask: drawn } };
+  }
+
+  /** The name on the server of the picture on the canvas, with what is painted on it. */
+  async #keptPicture() {
+    if (!this.#painter.picture) throw new Refused("Choose the picture to begin with: drop, paste or open one.");
+    await this.#keepAll();
+    if (KINDS[this.#mode] !== "paint") return this.#kept.base;
+    const { picture, layers } = this.#painter;
+    return keepPicture(await asBlob(painted(picture, layers.paint.canvas)));
+  }
+
+  #pictureToDescribe() {
+    if (this.#mode !== "Batch") return this.#keptPicture();
+    throw new Refused("Interrogate looks at one picture: many are captioned in Extras.");
   }
 
   #sizeOf() {

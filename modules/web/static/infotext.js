@@ -8,13 +8,13 @@ const PAIR = /\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/gu;
 export function showInfotext(element, text) {
   const lines = text.split("\n");
   const pairs = [...lines.at(-1).matchAll(PAIR)];
-  if (pairs.length < 3) return element.replaceChildren(make("p", { textContent: text }));
+  if (pairs.length < 3) return element.replaceChildren(make("p", { translate: false, textContent: text }));
   const words = lines.slice(0, -1).join("\n");
   const [positive, negative] = split(words);
   element.replaceChildren(
-    ...(positive ? [make("p", { className: "words", textContent: positive })] : []),
-    ...(negative ? [make("p", { className: "words without", textContent: negative })] : []),
-    make("dl", { className: "pairs" }, ...pairs.map(pair)),
+    ...(positive ? [make("p", { className: "words", translate: false, textContent: positive })] : []),
+    ...(negative ? [make("p", { className: "words without", translate: false, textContent: negative })] : []),
+    make("dl", { className: "pairs", translate: false }, ...pairs.map(pair)),
   );
 }
 

@@ -24,5 +24,5 @@ function shortcut(event, runner) {
 }
 
 function tab(number) {
-  all('#tabs [role="tab"], #tabs .overflow-dropdown button')[number - 1]?.click();
+  all('#tabs [role="tab"]')[number - 1]?.click();
 }

@@ -7,6 +7,7 @@ let asked = null;
 
 export const mine = {
   settings: {},
+  changed: [], // names of the settings that are this person's own
   forms: {},
   presets: [],
 
@@ -51,7 +52,7 @@ export const mine = {
 };
 
 function take({ settings, changed, forms, presets }) {
-  Object.assign(mine, { settings, forms, presets });
+  Object.assign(mine, { settings, changed, forms, presets });
   if (changed.includes("theme")) showTheme(settings.theme);
   else dispatchEvent(new CustomEvent("webui-everybodys-theme", { detail: settings.theme }));
   for (const listener of listeners) listener();

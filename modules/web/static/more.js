@@ -2,12 +2,15 @@
 
 import { get, post } from "./api.js";
 import { action, openTab, panel } from "./dom.js";
+import { loadCaptioners } from "./captioners.js";
 import { Cards } from "./cards.js";
 import { ExtensionsTab } from "./extensions.js";
 import { ExtrasTab } from "./extras.js";
 import { Gallery } from "./gallery.js";
 import { fillLists } from "./lists.js";
 import { MergerTab } from "./merger.js";
+import { ModelsTab } from "./models.js";
+import { useModel } from "./models-use.js";
 import { names } from "./names.js";
 import { receive } from "./send.js";
 import { SettingsTab } from "./settings.js";
@@ -20,19 +23,32 @@ export function wireMore(opened) {
     openTab("tab-extras");
     (await extras).source.use([blob]);
   });
-  panel("gallery").then(wireGallery);
+  const gallery = panel("gallery").then(wireGallery);
+  panel("models").then((root) => new ModelsTab(root, (words) => findPictures(gallery, words), useModel).load());
   panel("extensions").then((root) => new ExtensionsTab(root).load());
   panel("settings").then((root) => new SettingsTab(root).load());
   panel("cards").then((root) => wireCards(new Cards(root)));
   names.load();
   loadUpscalers();
+  loadCaptioners();
+  addEventListener("webui-models-changed", () => loadUpscalers());
   // The button in the top bar looks for every kind of file.
-  panel("topbar").then((bar) => action("refresh", bar).addEventListener("click", () => loadUpscalers(true)));
+  panel("topbar").then((bar) => action("refresh", bar).addEventListener("click", () => {
+    loadUpscalers(true);
+    loadCaptioners();
+  }));
 }
 
 async function wireGallery(root) {
-  await new Gallery(root).load();
+  const gallery = new Gallery(root);
+  await gallery.load();
   root.dataset.ready = "";
+  return gallery;
+}
+
+async function findPictures(gallery, words) {
+  openTab("tab-gallery"); // Gradio draws it when it is opened
+  (await gallery).find(words);
 }
 
 async function loadUpscalers(again = false) {

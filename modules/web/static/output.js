@@ -4,6 +4,7 @@ import { action, all, copy, flash, make, one, say } from "./dom.js";
 import { address, pictureAddress, post } from "./api.js";
 import { Cells } from "./cells.js";
 import { showInfotext } from "./infotext.js";
+import { t } from "./words.js";
 
 export class Output {
   #panel;
@@ -92,7 +93,7 @@ export class Output {
     if (!image) return;
     this.#shown = index;
     this.#stageSize(image.width, image.height);
-    this.#picture(this.#address(image), `Picture ${index + 1}`, "done");
+    this.#picture(this.#address(image), t("Picture {n}", { n: index + 1 }), "done");
     this.#facts(image);
     this.#drawThumbs();
   }
@@ -145,8 +146,11 @@ export class Output {
     const zip = action("zip", this.#panel);
     zip.href = address(`jobs/${image.job}/zip`);
     zip.hidden = [...this.#images.values()].filter(({ job }) => job === image.job).length < 2;
-    say(one("[data-path]", this.#panel), image.partial ? `${image.name} (interrupted)` : image.name);
+    say(one("[data-path]", this.#panel), image.partial ? t("{name} (interrupted)", image) : image.name);
     action("folder", this.#panel).hidden = !image.name;
+    one("[data-path]", this.#panel).translate = Boolean(image.partial);
+    const seen = one("[data-seen]", this.#panel);
+    if (seen) say(seen, image.caption);
     showInfotext(one("[data-infotext]", this.#panel), image.infotext);
     one("[data-facts]", this.#panel).hidden = false;
   }
@@ -155,7 +159,7 @@ export class Output {
     const list = one("[data-thumbs]", this.#panel);
     const focused = list.contains(document.activeElement);
     const indexes = [...this.#images.keys()].sort((a, b) => a - b);
-    const thumbs = indexes.map((index) => this.#thumb(this.#address(this.#images.get(index)), `Picture ${index + 1}`, index));
+    const thumbs = indexes.map((index) => this.#thumb(this.#address(this.#images.get(index)), t("Picture {n}", { n: index + 1 }), index));
     if (this.#preview) thumbs.push(this.#thumb(this.#preview, "Live preview", null));
     list.hidden = !this.#several; // its room is kept from the start: the picture above must not move
     this.#reuseLoaded(list, thumbs);

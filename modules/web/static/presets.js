@@ -2,6 +2,7 @@
 
 import { action, all, make, one, say } from "./dom.js";
 import { mine } from "./mine.js";
+import { t } from "./words.js";
 
 const GROUPS = {
   sampler: ["sampler", "scheduler", "steps", "cfg_scale"],
@@ -81,10 +82,10 @@ export class Presets {
       .map(([name, value]) => shown(this.#form.field(name)?.label ?? name, value))
       .filter(Boolean)
       .join(" · ");
-    const use = make("button", { type: "button", className: "preset-use", title: words }, make("b", { textContent: preset.name }), make("span", { textContent: words }));
+    const use = make("button", { type: "button", className: "preset-use", title: words }, make("b", { translate: false, textContent: preset.name }), make("span", { textContent: words }));
     use.addEventListener("click", () => this.#use(preset));
     const remove = make("button", { type: "button", className: "quiet", textContent: "Delete" });
-    remove.setAttribute("aria-label", `Delete the preset ${preset.name}`);
+    remove.setAttribute("aria-label", t("Delete the preset {name}", preset));
     remove.addEventListener("click", () => this.#delete(preset));
     return make("li", {}, use, remove);
   }
@@ -118,16 +119,16 @@ export class Presets {
     if (!saved) return;
     this.#nameBox.value = "";
     this.#saveWords();
-    this.#note(`“${name}” is saved.`);
+    this.#note(t("“{name}” is saved.", { name }));
   }
 
   async #delete(preset) {
     if (!(await this.#ask(() => mine.deletePreset(preset)))) return;
     const undo = make("button", { type: "button", className: "quiet", textContent: "Undo" });
     undo.addEventListener("click", async () => {
-      if (await this.#ask(() => mine.savePreset(preset))) this.#note(`“${preset.name}” is back.`);
+      if (await this.#ask(() => mine.savePreset(preset))) this.#note(t("“{name}” is back.", preset));
     });
-    this.#note(`“${preset.name}” is deleted. `);
+    this.#note(`${t("“{name}” is deleted.", preset)} `);
     one("[data-preset-note]", this.#menu).append(undo);
     undo.focus();
   }
@@ -169,5 +170,5 @@ export class Presets {
 function shown(label, value) {
   if (value === "" || value === null || (Array.isArray(value) && !value.length)) return "";
   const text = value === true ? "on" : value === false ? "off" : String(value);
-  return `${label} ${text.length > 40 ? `${text.slice(0, 40)}…` : text}`;
+  return t("{label} {value}", { label, value: text.length > 40 ? `${text.slice(0, 40)}…` : text });
 }

@@ -8,6 +8,7 @@ import { names } from "./names.js";
 import { replaceText, splice } from "./textbox.js";
 import { sentence, tagsInVain, unknownNames } from "./unknown.js";
 import { changeWeight, moveItem } from "./weights.js";
+import { t } from "./words.js";
 
 const MATTER = ["emphasis", "comma_padding_backtrack", "steps"];
 const MOST_NOTES = 3;
@@ -63,7 +64,7 @@ class PromptBox {
     output.textContent = `${used}/${limit}`;
     output.classList.toggle("over", limit > 75);
     const starts = this.#counted.borders;
-    output.title = starts.length ? "" : `${limit - used} tokens until a second chunk of 75 starts`;
+    output.title = starts.length ? "" : t("{n} tokens until a second chunk of 75 starts", { n: limit - used });
     say(one("[data-chunks]", this.#element), starts.length ? chunkWords(this.#counted.text, starts, fills) : "");
   }
 
@@ -81,18 +82,18 @@ class PromptBox {
     const vain = this.#negative ? tagsInVain(this.#box.value) : [];
     const told = [
       ...problems.map((textContent) => make("li", { textContent })),
-      ...vain.map((tag) => make("li", { textContent: `${tag} is only text here: networks belong into the prompt.` })),
+      ...vain.map((tag) => make("li", { textContent: t("{tag} is only text here: networks belong into the prompt.", { tag }) })),
       ...unknown.map((name) => this.#suggestion(name)),
     ];
     const more = told.length - MOST_NOTES;
-    if (more > 1) told.splice(MOST_NOTES, more, make("li", { textContent: `And ${more} more like these.` }));
+    if (more > 1) told.splice(MOST_NOTES, more, make("li", { textContent: t("And {n} more like these.", { n: more }) }));
     one("[data-notes]", this.#element).replaceChildren(...told);
   }
 
   #suggestion(unknown) {
     const item = make("li", { textContent: sentence(unknown) });
     if (!unknown.near) return item;
-    const button = make("button", { type: "button", className: "quiet", textContent: unknown.near });
+    const button = make("button", { type: "button", className: "quiet", translate: false, textContent: unknown.near });
     button.addEventListener("click", () => this.#mend(unknown));
     item.append(button, "?");
     return item;
@@ -114,8 +115,9 @@ function fit(box) {
 
 function chunkWords(text, starts, fills) {
   const places = starts.map((start) => `“${firstWord(text.slice(start))}”`);
-  const sizes = fills?.length ? ` (${fills.join(" + ")})` : "";
-  return `${starts.length + 1} chunks of 75 tokens${sizes}; a new one starts at ${places.join(", ")}.`;
+  const values = { n: starts.length + 1, places: places.join(", "), fills: fills?.join(" + ") };
+  if (!fills?.length) return t("{n} chunks of 75 tokens; a new one starts at {places}.", values);
+  return t("{n} chunks of 75 tokens ({fills}); a new one starts at {places}.", values);
 }
 
 function firstWord(text) {

@@ -6,6 +6,7 @@ import { action, duration, make, one, say } from "./dom.js";
 import { dragRows } from "./queue-drag.js";
 import { LOOKING, queueNews } from "./queue-news.js";
 import { icon, KeyedList } from "./queue-rows.js";
+import { date, t } from "./words.js";
 
 const RECENT = 12;
 const ASKED = 40;
@@ -31,7 +32,7 @@ export class Queue {
     action("close-queue", panel).addEventListener("click", () => this.close());
     action("pause-queue", panel).addEventListener("click", () => this.#pause());
     panel.addEventListener("keydown", (event) => this.#escape(event));
-    dragRows(one("[data-queue-list]", panel), (id, place) => this.#do(`jobs/${id}/move`, { to: place }, `Moved to place ${place}`));
+    dragRows(one("[data-queue-list]", panel), (id, place) => this.#do(`jobs/${id}/move`, { to: place }, t("Moved to place {place}", { place })));
     queueNews.listen((queue) => this.#heard(queue));
   }
 
@@ -106,7 +107,7 @@ export class Queue {
     };
     row.update = (now) => {
       const waits = now.position > 0;
-      fill(row, { ...now, picture: now.thumbnail, words: now.title || "(no prompt)", state: ownWords(now) });
+      fill(row, { ...now, picture: now.thumbnail, words: now.title || "(no prompt)", translate: !now.title, state: ownWords(now) });
       row.draggable = waits && !now.training;
       row.dataset.job = waits && !now.training ? now.id : "";
       for (const [name, off] of [["up", now.first], ["down", now.last]]) {
@@ -179,11 +180,11 @@ export class Queue {
   }
 
   #move(id, to) {
-    this.#do(`jobs/${id}/move`, { to }, (job) => `Now ${ordinal(job.position)} in line`);
+    this.#do(`jobs/${id}/move`, { to }, (job) => t("Now place {place} in line", { place: job.position }));
   }
 
   async #repeat(id, seed) {
-    await this.#do(`jobs/${id}/repeat`, { seed }, (job) => `Ordered again, ${ordinal(job.position)} in line`);
+    await this.#do(`jobs/${id}/repeat`, { seed }, (job) => t("Ordered again, place {place} in line", { place: job.position }));
   }
 
   async #pause() {
@@ -223,11 +224,12 @@ function rowOf(kind, main) {
   return row;
 }
 
-function fill(row, { state: wording, words, position, picture, progress }) {
+function fill(row, { state: wording, words, translate = true, position, picture, progress }) {
   row.dataset.state = position === 0 ? "running" : "";
   const place = one(".queue-place", row);
   if (position === null) place.hidden = true;
   else place.textContent = position || "";
+  one("b", row).translate = translate;
   one("b", row).textContent = words;
   say(one("small", row), wording);
   row.style.setProperty("--done", `${Math.round(100 * (progress?.fraction ?? 0))}%`);
@@ -242,23 +244,27 @@ function label(tool, words) {
   tool.setAttribute("aria-label", words);
 }
 
-const about = (seconds) => (seconds === null || seconds === undefined ? "" : `about ${duration(seconds)}`);
+const about = (seconds) => (seconds === null || seconds === undefined ? "" : t("about {time}", { time: duration(seconds) }));
+
+const doneIn = (seconds) => t("done in about {time}", { time: duration(seconds) });
+
+const timeLeft = (seconds) => t("{time} left", { time: duration(seconds) });
 
 const joined = (...parts) => parts.filter(Boolean).join(" · ");
 
 function ownWords({ position, seconds, progress, pictures, training }) {
-  const many = pictures > 1 ? `${pictures} pictures` : "";
-  if (position) return joined(position === 1 ? "Next" : "", seconds === null ? "" : `done in ${about(seconds)}`, many) || "Waiting";
-  const step = progress && !training ? `step ${progress.step}/${progress.steps}` : "";
-  const image = progress?.images > 1 ? `image ${progress.image} of ${progress.images}` : "";
-  const left = seconds === null ? "" : `${duration(seconds)} left`;
+  const many = pictures > 1 ? t("{n} pictures", { n: pictures }) : "";
+  if (position) return joined(position === 1 ? "Next" : "", seconds === null ? "" : doneIn(seconds), many) || "Waiting";
+  const step = progress && !training ? t("step {step}/{steps}", progress) : "";
+  const image = progress?.images > 1 ? t("image {image} of {images}", progress) : "";
+  const left = seconds === null ? "" : timeLeft(seconds);
   return joined(left || (training ? "Training" : "Drawing"), step, image);
 }
 
 function otherWords({ position, seconds, takes, training, mine }) {
-  const who = mine ? "You" : "Someone";
-  if (position) return joined(training ? `${who}, a training` : who, about(takes));
-  return joined(training ? `${who}, training` : `${who}, being drawn`, seconds === null ? "" : `${duration(seconds)} left`);
+  const [waits, trains, draws] = mine ? ["You, a training", "You, training", "You, being drawn"] : ["Someone, a training", "Someone, training", "Someone, being drawn"];
+  if (position) return joined(training ? waits : mine ? "You" : "Someone", about(takes));
+  return joined(training ? trains : draws, seconds === null ? "" : timeLeft(seconds));
 }
 
 function summary({ waiting, jobs, paused }) {
@@ -266,7 +272,7 @@ function summary({ waiting, jobs, paused }) {
   if (!waiting) return "Nothing waits behind what runs.";
   const last = Math.max(...jobs.filter((job) => !job.training).map((job) => job.seconds ?? 0));
   const known = jobs.every((job) => job.training || job.seconds !== null) && last > 0;
-  return joined(waiting === 1 ? "One job waits" : `${waiting} jobs wait`, known ? `done in ${about(last)}` : "");
+  return joined(t("{n} jobs wait", { n: waiting }), known ? doneIn(last) : "");
 }
 
 function pausedWords({ rules }) {
@@ -277,15 +283,10 @@ function pausedWords({ rules }) {
 function whereabouts({ jobs, waiting, left_out: rest, paused }) {
   if (paused) return ["Queue paused", "‖"];
   const own = jobs.filter((job) => job.mine && !job.training);
-  if (own.some((job) => !job.position)) return [waiting ? `Queue: yours now, ${waiting} more` : "Queue: yours now", "now"];
-  if (own.length) return [`Queue: you ${ordinal(own[0].position)}`, ordinal(own[0].position)];
+  if (own.some((job) => !job.position)) return [waiting ? t("Queue: yours now, {n} more", { n: waiting }) : "Queue: yours now", "now"];
+  if (own.length) return [t("Queue: your place is {place}", { place: own[0].position }), `#${own[0].position}`];
   const count = jobs.length + rest;
-  return [count ? `Queue: ${count}` : "Queue", count ? String(count) : ""];
-}
-
-export function ordinal(number) {
-  const ends = { one: "st", two: "nd", few: "rd", other: "th" };
-  return `${number}${ends[new Intl.PluralRules("en", { type: "ordinal" }).select(number)]}`;
+  return [count ? t("Queue: {n}", { n: count }) : "Queue", count ? String(count) : ""];
 }
 
 const pastPicture = ({ id, images }) => (images.length ? `jobs/${id}/thumbnail?of=${images.length}` : null);
@@ -293,14 +294,15 @@ const pastPicture = ({ id, images }) => (images.length ? `jobs/${id}/thumbnail?o
 function pastWords({ state, message, images, ended }) {
   const when = new Date(1000 * ended);
   const today = when.toDateString() === new Date().toDateString();
-  const time = when.toLocaleString([], today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
-  const many = images.length > 1 ? `${images.length} pictures` : "";
+  const time = date(when, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
+  const many = images.length > 1 ? t("{n} pictures", { n: images.length }) : "";
   return joined(state === "done" ? "" : ENDINGS[state], state === "failed" ? message : many, time);
 }
 
 function titleOf(request) {
   const { prompt } = request.base ?? request;
   const count = request.pictures?.length;
-  const other = { extras: `Extras, ${count} picture${count === 1 ? "" : "s"}`, caption: `Captions, ${count} pictures`, merge: `Merge ${request.name}` };
+  const seen = t("Captions, {n} pictures", { n: count });
+  const other = { extras: t("Extras, {n} pictures", { n: count }), caption: seen, interrogate: seen, merge: t("Merge {name}", request) };
   return other[request.kind] ?? (joined(request.script, prompt?.slice(0, 160)) || "(no prompt)");
 }

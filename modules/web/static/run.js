@@ -1,11 +1,16 @@
 // Running jobs: Generate, Interrupt, Skip, and the job's events until its end. A job is the server's; this page only
 // follows it, so a reload (or a second tab) finds it again.
 
+import { announcer, Quarters } from "./announce.js";
 import { address, get, post, Refused } from "./api.js";
 import { action, duration, make, one, say } from "./dom.js";
+import { endings, kindOf } from "./endings.js";
 import { Forever } from "./forever.js";
+import { pageTitle } from "./page-title.js";
 import { queueNews, WAITING } from "./queue-news.js";
+import { t } from "./words.js";
 
+const APART = 10_000; // milliseconds between two sentences on how far it is
 const ENDED = new Set(["done", "failed", "interrupted", "cancelled"]);
 
 /** `order()` makes what Generate asks for (by default the form's values): a request, or several that run one after
@@ -23,7 +28,9 @@ export class Runner {
   #rest = []; // jobs that come after it
   #stream = null;
   #stopHearing = null; // of the queue
-  #title = document.title;
+  #made = new Set(); // the pictures there are, of this job and of those before it
+  #quarters = new Quarters(APART);
+  #waits = ""; // what was said of its place in the line
   #forever;
   #late = false; // interrupted while the next job was on its way to the server
 
@@ -85,7 +92,9 @@ export class Runner {
     const rest = this.#rest.splice(0);
     await Promise.all(rest.map(({ id }) => post(`jobs/${id}/cancel`).catch(() => {})));
     const verb = this.#job.state === "waiting" ? "cancel" : "interrupt";
-    this.#words(verb === "cancel" ? "Cancelling" : "Interrupting after this step");
+    const words = verb === "cancel" ? "Cancelling" : "Interrupting after this step";
+    this.#words(words);
+    announcer.say(words, "course");
     await this.#tell(verb);
   }
 
@@ -121,7 +130,7 @@ export class Runner {
     this.#leave();
     this.#job = null;
     this.#rest = [];
-    document.title = this.#title;
+    pageTitle.clear(this);
     this.#state("idle");
     this.#words("");
     this.#bar(0);
@@ -137,14 +146,18 @@ export class Runner {
 
   #followAll([job, ...rest]) {
     this.#rest = rest;
+    endings.follow(rest.map(({ id }) => id));
     this.follow(job);
   }
 
   /** Show a job's events, those of the past first. `more`: it is one of several that belong together. */
   follow(job, more = false) {
     this.#leave();
-    this.#job = { id: job.id, state: job.state };
+    this.#job = { id: job.id, state: job.state, kind: kindOf(job.request) };
+    endings.follow([job.id]);
     if (!more) one("[data-notices]", this.#panel).replaceChildren();
+    if (!more) this.#made.clear();
+    this.#quarters.begin();
     this.#output.begin(job.id, job.request, more);
     this.#state(job.state === "running" ? "running" : "waiting");
     this.#bar(0);
@@ -169,7 +182,7 @@ export class Runner {
     const job = await get(`jobs/${id}`).catch(gone);
     if (this.#job.id !== id || !this.busy) return;
     if (!ENDED.has(job.state)) return setTimeout(() => this.#job.id === id && this.follow(job), 2000);
-    job.images.forEach((image) => this.#output.addImage(image));
+    job.images.forEach((image) => this.#addImage(image));
     this.#end(job.state, job.message);
   }
 
@@ -177,7 +190,7 @@ export class Runner {
     const handlers = {
       Progress: () => this.#progress(event),
       Preview: () => this.#output.addPreview(event.data_uri),
-      ImageSaved: () => this.#output.addImage(event),
+      ImageSaved: () => this.#addImage(event),
       Notice: () => this.#notice(event),
       Failed: () => this.#end("failed", event.message),
       Finished: () => this.#end(event.reason, "", event.seconds),
@@ -185,19 +198,28 @@ export class Runner {
     handlers[event.event]?.();
   }
 
+  #addImage(image) {
+    this.#made.add(`${this.#job.id} ${image.index}`);
+    this.#output.addImage(image);
+  }
+
   #progress({ step, steps, image, images, stage, fraction, seconds_left: left }) {
     if (this.#job.state !== "running") this.#state("running");
-    const parts = stage === "sampling" ? [`Step ${step}/${steps}`] : [capital(stage)];
-    if (images > 1) parts.push(`image ${image} of ${images}`);
-    if (this.#rest.length) parts.push(`${this.#rest.length} more to come`);
-    this.#words(parts.join(" · "), left === null ? "" : `${duration(left)} left`);
-    this.#bar(fraction);
+    const parts = stage === "sampling" ? [t("Step {step}/{steps}", { step, steps })] : [capital(stage)];
+    if (images > 1) parts.push(t("image {image} of {images}", { image, images }));
+    if (this.#rest.length) parts.push(t("{n} more to come", { n: this.#rest.length }));
+    this.#words(parts.join(" · "), left === null ? "" : t("{time} left", { time: duration(left) }));
+    this.#bar(fraction, left);
+    if (this.#quarters.reached(fraction)) announcer.say(farWords(fraction, left), "course");
   }
 
   #notice({ text, level }) {
     const list = one("[data-notices]", this.#panel);
-    const known = [...list.children].some((item) => item.textContent === text);
-    if (!known) list.append(make("li", { textContent: text, className: level }));
+    const known = [...list.children].some((item) => item.dataset.text === text);
+    if (known) return;
+    const item = make("li", { textContent: text, className: level });
+    item.dataset.text = text; // what is shown may be in another language
+    list.append(item);
   }
 
   #end(state, message, seconds = null) {
@@ -210,14 +232,24 @@ export class Runner {
     this.#state(state);
     this.#output.end();
     this.#bar(state === "done" ? 1 : 0);
-    const done = seconds === null ? "Done" : `Done in ${seconds.toFixed(1)} s`;
+    const done = seconds === null ? "Done" : t("Done in {n} s", { n: seconds.toFixed(1) });
     const words = { done, interrupted: message || "Interrupted", cancelled: "Cancelled" };
     this.#words(words[state] ?? "");
     this.#complain(state === "failed" ? message : "");
-    document.title = this.#title;
+    pageTitle.clear(this);
+    this.#tellEnd(state, message, seconds);
     this.#ended(state);
     if (state === "done" && this.#forever.on) this.generate();
     else this.#forever.set(false);
+  }
+
+  // A failure in sight is an alert, which is heard.
+  #tellEnd(state, message, seconds) {
+    const { id, kind } = this.#job;
+    const silent = this.#forever.on && state === "done";
+    const seen = silent || (state === "failed" && this.#panel.offsetParent !== null);
+    announcer.forget("course");
+    endings.tell({ id, kind, state, message, seconds, pictures: this.#made.size, name: "", silent, seen });
   }
 
   // While it waits, the job's place and about how long.
@@ -225,17 +257,23 @@ export class Runner {
     const hear = (queue) => {
       if (this.#job?.state !== "waiting") return this.#stopHearing?.();
       const mine = queue?.jobs.find((item) => item.id === this.#job.id);
-      this.#words(waiting(mine, queue), mine?.seconds ? `about ${duration(mine.seconds)}` : "");
+      this.#wait(waiting(mine, queue), mine?.seconds ? t("about {time}", { time: duration(mine.seconds) }) : "");
     };
+    this.#waits = "";
     this.#words("Waiting");
     this.#stopHearing = queueNews.listen(hear, WAITING);
+  }
+
+  #wait(words, left) {
+    if (words !== this.#waits) announcer.say(words, "course");
+    this.#waits = words;
+    this.#words(words, left);
   }
 
   #state(state) {
     if (this.#job) this.#job.state = state;
     this.#run.dataset.state = state;
     one("[data-progress]", this.#panel).dataset.state = state;
-    one("[data-state-text]", this.#panel).ariaLive = state === "running" ? "off" : "polite"; // not every step aloud
     const busy = this.busy;
     const hadFocus = this.#run.contains(document.activeElement);
     action("generate", this.#run).hidden = busy;
@@ -251,13 +289,13 @@ export class Runner {
     one("[data-left]", this.#panel).textContent = left;
   }
 
-  #bar(fraction) {
+  #bar(fraction, left = null) {
     const percent = Math.round(100 * fraction);
     const bar = one("[data-bar]", this.#panel);
     bar.setAttribute("aria-valuenow", percent);
     bar.style.setProperty("--done", `${percent}%`);
     one("[data-run-line]", this.#run).style.setProperty("--done", `${percent}%`);
-    if (this.busy) document.title = percent ? `${percent}% · ${this.#title}` : this.#title;
+    if (this.busy) pageTitle.show(this, fraction, left);
   }
 
   #refuse(refused) {
@@ -280,7 +318,13 @@ function waiting(mine, queue) {
   if (queue && ["starting", "loading"].includes(queue.engine.state) && (mine?.position ?? 1) <= 1) {
     return "The engine is starting; your job runs as soon as it is ready";
   }
-  return mine?.position > 1 ? `Waiting, place ${mine.position} in line` : "Waiting, next in line";
+  return mine?.position > 1 ? t("Waiting, place {place} in line", { place: mine.position }) : "Waiting, next in line";
+}
+
+/** How far it is, for those who listen. */
+function farWords(fraction, left) {
+  const percent = Math.round(100 * fraction);
+  return left === null ? t("{percent} percent done", { percent }) : t("{percent} percent done, {time} left", { percent, time: duration(left) });
 }
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -2,6 +2,8 @@
 
 import { post } from "./api.js";
 import { action, all, later, make, one, say } from "./dom.js";
+import { sourceOf } from "./translate.js";
+import { number, t } from "./words.js";
 
 const XYZ = "x-y-z-plot";
 
@@ -46,7 +48,7 @@ export class Scripts {
   #show() {
     for (const element of all("[data-script]", this.#root)) element.hidden = element.dataset.script !== this.#chosen;
     const { input } = this.#form.field("script");
-    say(one("[data-script-words]", this.#root), this.#element ? input.selectedOptions[0].textContent : "");
+    say(one("[data-script-words]", this.#root), this.#element ? sourceOf(input.selectedOptions[0]) : "");
     if (this.#chosen === XYZ) this.#axes();
   }
 
@@ -147,5 +149,5 @@ function sizeWords({ columns, rows, grids, sizes }) {
   const images = sizes.reduce((sum, size) => sum + size, 0);
   const sides = [columns, rows, grids].map(({ length }) => length).filter((count) => count > 1);
   const shape = sides.length > 1 ? `${sides.join(" × ")}: ` : "";
-  return `${shape}${images} ${images === 1 ? "picture" : "pictures"}.`;
+  return `${shape}${t("{n} pictures.", { n: number(images) })}`;
 }

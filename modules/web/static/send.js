@@ -3,6 +3,7 @@
 import { Refused } from "./api.js";
 import { all } from "./dom.js";
 import { readPicture } from "./reading.js";
+import { t } from "./words.js";
 
 const receivers = new Map();
 
@@ -14,7 +15,7 @@ export function receive(name, take) {
 /** Send a picture (a Blob) on its way; `reading` is found out where it is not known. Throws `Refused`. */
 export async function send(name, blob, reading = null) {
   const take = receivers.get(name);
-  if (!take) throw new Refused(`There is no tab named ${name}.`);
+  if (!take) throw new Refused(t("There is no tab named {name}.", { name }));
   await take({ blob, reading: reading ?? (await readPicture(blob)) });
 }
 

@@ -3,7 +3,9 @@
 import { address, call, get, post } from "./api.js";
 import { action, later, make, one, say } from "./dom.js";
 import { mine, showTheme } from "./mine.js";
+import { AFTERWARDS, QUESTIONS } from "./setting-actions.js";
 import { Setting } from "./setting-row.js";
+import { t } from "./words.js";
 
 export class SettingsTab {
   #root;
@@ -47,7 +49,7 @@ export class SettingsTab {
     this.#sections = sections.map((section) => this.#section(section));
     one("[data-settings-list]", this.#root).replaceChildren(...this.#sections.map(({ element }) => element), this.#none());
     one("[data-settings-nav]", this.#root).replaceChildren(...this.#sections.map(({ link }) => link));
-    if (answer.file) this.#sections.at(-1).element.append(make("p", { className: "help", textContent: `Kept in ${answer.file}.` }));
+    if (answer.file) this.#sections.at(-1).element.append(make("p", { className: "help", textContent: t("Kept in {file}.", answer) }));
     this.#show(answer);
   }
 
@@ -80,16 +82,24 @@ export class SettingsTab {
   // The server answers with all settings: what one change does to others is seen as well.
   async #change(row, value) {
     this.#say("");
+    const objection = await QUESTIONS[row.key]?.(value);
+    if (objection) {
+      row.takeBack();
+      return row.blame(objection);
+    }
     const path = row.isMine ? "settings/mine" : "settings";
     try {
-      this.#show(await call("PATCH", path, { values: { [row.name]: value } }));
+      const answer = await call("PATCH", path, { values: { [row.name]: value } });
       row.blame("");
-      if (row.waits) this.#say(`${row.label} is kept; it counts after a restart.`);
+      this.#show(answer);
+      if (row.waits) this.#say(t("{label} is kept; it counts after a restart.", row));
     } catch (refused) {
       row.blame(refused.message);
       return;
     }
-    if (row.name === "theme") await this.#recolour();
+    if (row.name === "theme" || row.name === "language") await this.#recolour();
+    else if (row.isMine) await mine.reload();
+    AFTERWARDS[row.key]?.(value);
   }
 
   #show(answer) {
@@ -166,7 +176,7 @@ export class SettingsTab {
       await this.#recolour();
       this.#report(file.name, report);
     } catch (error) {
-      this.#say(error instanceof SyntaxError ? `${file.name} is no JSON file.` : error.message);
+      this.#say(error instanceof SyntaxError ? t("{name} is no JSON file.", { name: file.name }) : error.message);
     }
   }
 
@@ -178,10 +188,10 @@ export class SettingsTab {
       action("import-settings", this.#root).focus();
     });
     const lists = [
-      [`Taken over (${taken.length})`, taken.map(({ key, what }) => [key, what]), true],
-      [`Left (${left.length})`, left.map(({ key, reason }) => [key, reason]), !taken.length],
+      [t("Taken over ({n})", { n: taken.length }), taken.map(({ key, what }) => [key, what]), true],
+      [t("Left ({n})", { n: left.length }), left.map(({ key, reason }) => [key, reason]), !taken.length],
     ];
-    box.replaceChildren(make("h2", { textContent: name }), ...lists.map((list) => lines(...list)), close);
+    box.replaceChildren(make("h2", { translate: false, textContent: name }), ...lists.map((list) => lines(...list)), close);
     box.hidden = false;
     box.focus();
   }

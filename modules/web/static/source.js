@@ -3,6 +3,7 @@
 import { action, all, make, one } from "./dom.js";
 import { keepPicture } from "./inputs.js";
 import { readPicture } from "./reading.js";
+import { t } from "./words.js";
 
 const PICTURE = /\.(png|jpe?g|webp|bmp|gif|avif|tiff?)$/i;
 const SHOWN = 24;
@@ -50,11 +51,11 @@ export class Source {
   #draw(left) {
     const count = this.count;
     this.#element.dataset.state = count > 1 ? "several" : count ? "one" : "empty";
-    const shown = this.#files.slice(0, SHOWN).map((file) => make("img", { src: URL.createObjectURL(file), alt: file.name ?? "Picture" }));
+    const shown = this.#files.slice(0, SHOWN).map((file) => make("img", { src: URL.createObjectURL(file), translate: !file.name, alt: file.name ?? "Picture" }));
     if (count > SHOWN) shown.push(make("span", { className: "source-more", textContent: `+ ${count - SHOWN}` }));
     one("[data-source-pictures]", this.#element).replaceChildren(...shown);
-    const words = [count === 1 ? (this.#files[0].name ?? "One picture") : `${count} pictures`];
-    if (left) words.push(`${left} other files left out`);
+    const words = [count === 1 ? (this.#files[0].name ?? "One picture") : t("{n} pictures", { n: count })];
+    if (left) words.push(t("{n} other files left out", { n: left }));
     one("[data-source-words]", this.#element).textContent = count ? words.join(" · ") : left ? "There is no picture among these files" : this.#element.dataset.call;
   }
 

@@ -4,7 +4,9 @@
 import { call } from "./api.js";
 import { action, make, one, say } from "./dom.js";
 import { names } from "./names.js";
+import { shown } from "./translate.js";
 import { sentence } from "./unknown.js";
+import { t } from "./words.js";
 
 /** The form's list of styles: a field without a knob (its values are names, not numbers or words). */
 class StyleField {
@@ -111,10 +113,10 @@ export class Styles {
   }
 
   #chip(name) {
-    const remove = make("button", { type: "button", textContent: "×", title: `Do not use ${name}` });
-    remove.setAttribute("aria-label", `Do not use the style ${name}`);
+    const remove = make("button", { type: "button", textContent: "×", title: t("Do not use {name}", { name }) });
+    remove.setAttribute("aria-label", t("Do not use the style {name}", { name }));
     remove.addEventListener("click", () => this.use(name, false));
-    const chip = make("li", { className: "chip" }, make("span", { textContent: name }));
+    const chip = make("li", { className: "chip" }, make("span", { translate: false, textContent: name }));
     if (!names.has("style", name)) this.#unknown(chip, name);
     chip.append(remove);
     return chip;
@@ -123,10 +125,10 @@ export class Styles {
   #unknown(chip, name) {
     const near = names.nearest("style", name);
     chip.classList.add("unknown");
-    chip.title = sentence({ name, kind: "style", near }) + (near ? `${near}?` : "");
+    chip.title = near ? t("There is no style “{name}”; did you mean “{near}”?", { name, near }) : sentence({ name, kind: "style", near });
     if (!near) return;
-    const mend = make("button", { type: "button", className: "mend", textContent: `${near}?` });
-    mend.setAttribute("aria-label", `${chip.title} Use ${near}`);
+    const mend = make("button", { type: "button", className: "mend", translate: false, textContent: `${near}?` });
+    mend.setAttribute("aria-label", t("There is no style “{name}”. Use “{near}”", { name, near }));
     mend.addEventListener("click", () =>
       this.#form.fill({ styles: this.#field.value.map((other) => (other === name ? near : other)) }),
     );
@@ -140,7 +142,7 @@ export class Styles {
     const focused = list.contains(document.activeElement) ? document.activeElement.id : "";
     list.replaceChildren(...found.map((style, index) => this.#row(style, index)));
     if (focused) document.getElementById(focused)?.focus();
-    const none = names.styles.length ? `No style has “${part}” in its name.` : "No styles yet: write a prompt, name it below and save it.";
+    const none = names.styles.length ? t("No style has “{tag}” in its name.", { tag: part }) : "No styles yet: write a prompt, name it below and save it.";
     say(one("[data-style-empty]", this.#menu), found.length ? "" : none);
   }
 
@@ -148,11 +150,11 @@ export class Styles {
     const id = `${this.#menu.id}-${index}`;
     const box = make("input", { type: "checkbox", id, checked: this.#field.value.includes(style.name) });
     box.addEventListener("change", () => this.use(style.name, box.checked));
-    const words = [style.prompt, style.negative_prompt && `Negative: ${style.negative_prompt}`].filter(Boolean).join(" · ");
-    const label = make("label", { htmlFor: id, title: words }, make("b", { textContent: style.name }));
+    const words = [style.prompt, style.negative_prompt && shown(t("Negative: {prompt}", { prompt: style.negative_prompt }))].filter(Boolean).join(" · ");
+    const label = make("label", { htmlFor: id, translate: false, title: words }, make("b", { textContent: style.name }));
     if (words) label.append(make("span", { textContent: words }));
-    const write = this.#small("Write", `Write the style ${style.name} into the prompts`, () => this.#write(style));
-    const remove = this.#small("Delete", `Delete the style ${style.name}`, () => this.#delete(style));
+    const write = this.#small("Write", t("Write the style {name} into the prompts", style), () => this.#write(style));
+    const remove = this.#small("Delete", t("Delete the style {name}", style), () => this.#delete(style));
     remove.classList.add("owner-only");
     return make("li", {}, box, label, write, remove);
   }
@@ -171,7 +173,7 @@ export class Styles {
       negative_prompt: merged(this.#form.get("negative_prompt"), negative),
       styles: this.#field.value.filter((other) => other !== name),
     });
-    this.#note(`“${name}” is in the prompts now.`);
+    this.#note(t("“{name}” is in the prompts now.", { name }));
   }
 
   #saveWords() {
@@ -186,7 +188,7 @@ export class Styles {
     if (await this.#ask(() => call("PUT", "styles", { name, ...words }))) {
       this.#nameBox.value = "";
       this.#saveWords();
-      this.#note(`“${name}” is saved.`);
+      this.#note(t("“{name}” is saved.", { name }));
     }
   }
 

@@ -1,9 +1,11 @@
 // The top bar: the checkpoint and VAE lists, the state of the engine, and the hint about sizes.
 
+import { announcer } from "./announce.js";
 import { get, post } from "./api.js";
 import { action, make, one, say } from "./dom.js";
 import { fillLists } from "./lists.js";
 import { mine } from "./mine.js";
+import { t } from "./words.js";
 
 const STATES = {
   starting: "Engine starting",
@@ -24,6 +26,7 @@ export class ModelBar {
     this.#bar = bar;
     form.field("checkpoint").input.addEventListener("change", () => this.#choose());
     action("refresh", bar).addEventListener("click", () => this.refresh());
+    addEventListener("webui-models-changed", () => this.load());
     action("theme", bar).addEventListener("click", () => {
       dispatchEvent(new Event("webui-toggle-theme"));
       mine.keepTheme(localStorage.getItem("webui-theme"));
@@ -81,9 +84,10 @@ export class ModelBar {
 }
 
 function checkpointOption({ name, title, problem }) {
-  const option = new Option(problem ? `${title} (cannot be used)` : title, name);
+  const option = new Option(problem ? t("{title} (cannot be used)", { title }) : title, name);
   option.disabled = Boolean(problem);
   option.title = problem ?? "";
+  if (problem) option.dataset.words = "";
   return option;
 }
 
@@ -106,8 +110,8 @@ export function wireSizeHint(form, models, panel) {
     const size = models.nativeSize;
     const unusual = size && far(form.get("width"), form.get("height"), size);
     if (!unusual) return say(hint, "");
-    say(hint, `This checkpoint was trained at ${size[0]} × ${size[1]}; at this size parts may repeat or blur. `);
-    const back = make("button", { type: "button", textContent: `Use ${size[0]} × ${size[1]}` });
+    say(hint, `${t("This checkpoint was trained at {width} × {height}; at this size parts may repeat or blur.", { width: size[0], height: size[1] })} `);
+    const back = make("button", { type: "button", textContent: t("Use {width} × {height}", { width: size[0], height: size[1] }) });
     back.addEventListener("click", () => form.fill({ width: size[0], height: size[1] }));
     hint.append(back);
   };
@@ -126,12 +130,14 @@ export function watchEngine(bar, onState) {
   const lamp = one("[data-engine]", bar);
   let before = null;
   let restarted = false;
+  let worried = false; // those who listen heard that it does not work
   const ask = async () => {
     const status = await get("status").catch(() => null);
     const engine = status?.engine ?? { state: "gone", text: "" };
     if (before && before !== "starting" && before !== "gone" && engine.state === "starting") restarted = true;
     if (engine.state === "ready" || engine.state === "busy") restarted = false;
     if (before !== engine.state || engine.text) showEngine(lamp, engine, restarted);
+    if (before !== engine.state) worried = tellEngine(engine.state, restarted, worried);
     before = engine.state;
     onState(engine.state, restarted);
     setTimeout(tick, engine.state === "ready" ? 4000 : 1000);
@@ -140,9 +146,21 @@ export function watchEngine(bar, onState) {
   ask();
 }
 
+// That it works and rests is no news; that it does not is.
+function tellEngine(state, restarted, worried) {
+  const works = state === "ready" || state === "busy";
+  if (works && worried) announcer.say(t("The engine works again"), "engine");
+  if (works) return false;
+  if (state !== "gone" && state !== "stopped" && !restarted) return worried;
+  announcer.say(engineWords(state, restarted), "engine");
+  return true;
+}
+
+const engineWords = (state, restarted) => (state === "gone" ? "No connection" : restarted ? "Engine restarting" : STATES[state]);
+
 function showEngine(lamp, { state, text, device }, restarted) {
   lamp.dataset.state = state;
-  const words = state === "gone" ? "No connection" : restarted ? "Engine restarting" : STATES[state];
+  const words = engineWords(state, restarted);
   // Several engines call themselves by their number; what each does is said when the pointer rests here.
   const where = device && (state === "ready" || device.endsWith(" engines")) ? ` · ${device}` : "";
   one("[data-engine-text]", lamp).textContent = words + where;

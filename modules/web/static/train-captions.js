@@ -1,9 +1,12 @@
 // Step 2 of the Train tab: a caption a picture, typed beside it; tags changed in many at once.
 
 import { address, post } from "./api.js";
+import { loadCaptioners, saysTags } from "./captioners.js";
 import { action, all, make, one, say } from "./dom.js";
+import { fillListsIn } from "./lists.js";
 import { inUnits } from "./marks.js";
 import { sentence } from "./train-set.js";
+import { t } from "./words.js";
 
 const MOST_TAGS = 200;
 const EDITS = {
@@ -20,7 +23,9 @@ export class Captions {
   #cells = new Map(); // id -> element
   #chosen = new Set(); // ids
   #job = null; // the job that writes captions
+  #said = ""; // about saving
   #tag = null; // only pictures with it are shown
+  #existing = false; // somebody said what becomes of captions that are there
 
   constructor(root, set) {
     this.#root = one('[data-step="captions"]', root);
@@ -29,6 +34,7 @@ export class Captions {
     one("[data-captions]", this.#root).addEventListener("keydown", (event) => this.#walk(event));
     set.onChange((typed) => (typed ? this.#typed(typed) : this.#draw()));
     this.#chooseEdit();
+    this.#loadCaptioners();
   }
 
   // --- changes in many ---
@@ -36,7 +42,7 @@ export class Captions {
   #wireTools() {
     const on = (name, work) => action(name, this.#root).addEventListener("click", work);
     on("edit-captions", () => this.#edit());
-    on("undo-captions", () => this.#ask("undo", {}, ({ undone }) => `Taken back: ${undone}`));
+    on("undo-captions", () => this.#ask("undo", {}, ({ undone }) => t("Taken back: {undone}", { undone })));
     on("captioner", () => (this.#job ? this.#stopJob() : this.#describe()));
     on("select-all", () => this.#select(this.#shown.map(({ id }) => id)));
     on("select-empty", () => this.#select(this.#shown.filter((one) => !this.#set.captionOf(one).trim()).map(({ id }) => id)));
@@ -71,7 +77,7 @@ export class Captions {
     const [find, text] = ["find", "text"].map((name) => one(`#edit-${name}`, this.#root).value);
     const body = { action: kind, find: EDITS[kind].find ? find : "", text: EDITS[kind].text ? text : "", ids: this.#ids };
     if (!(EDITS[kind].find ? find : text).trim()) return one(EDITS[kind].find ? "#edit-find" : "#edit-text", this.#root).focus();
-    await this.#ask("edit", body, ({ changed }) => `${changed} ${changed === 1 ? "caption" : "captions"} changed`);
+    await this.#ask("edit", body, ({ changed }) => t("{n} captions changed", { n: changed }));
   }
 
   async #ask(what, body, words) {
@@ -85,13 +91,34 @@ export class Captions {
 
   // --- captions by themselves ---
 
-  // Of all pictures only those without a caption of their own; of a selection each.
+  async #loadCaptioners() {
+    const select = one("#captioner", this.#root);
+    select.addEventListener("change", () => this.#chooseCaptioner());
+    one("#captioner-existing", this.#root).addEventListener("change", () => (this.#existing = true));
+    const all = await loadCaptioners();
+    fillListsIn(this.#root);
+    select.value = (all.find(({ problem }) => !problem) ?? all[0])?.name ?? "";
+    this.#chooseCaptioner();
+  }
+
+  #chooseCaptioner() {
+    one("[data-captioner-threshold]", this.#root).hidden = !saysTags(one("#captioner", this.#root).value);
+  }
+
+  /** What is asked for beside the pictures; an empty threshold is as the settings have it. */
+  get #manner() {
+    const [captioner, existing] = ["#captioner", "#captioner-existing"].map((id) => one(id, this.#root).value);
+    const threshold = one("#captioner-threshold", this.#root).value;
+    const own = saysTags(captioner) && threshold !== "" ? { interrogate_deepbooru_score_threshold: Number(threshold) } : {};
+    return { captioner: captioner || "BLIP", existing, ...own };
+  }
+
   async #describe() {
     const ids = this.#ids ?? this.#set.used.map(({ id }) => id);
     say(one("[data-captions-problem]", this.#root), "");
     try {
       await this.#set.flush();
-      const job = await post(`datasets/${encodeURIComponent(this.#set.name)}/captioner`, { ids, existing: this.#ids ? "Replace" : "Keep" });
+      const job = await post(`datasets/${encodeURIComponent(this.#set.name)}/captioner`, { ids, ...this.#manner });
       this.#follow(job.id);
     } catch (error) {
       say(one("[data-captions-problem]", this.#root), sentence(error));
@@ -111,7 +138,7 @@ export class Captions {
       this.#set.reload();
     };
     const handlers = {
-      Progress: ({ step, steps, image, images }) => this.#saved(`Looking at picture ${images > 1 ? image : step} of ${images > 1 ? images : steps}`),
+      Progress: ({ step, steps, image, images }) => this.#saved(t("Looking at picture {image} of {images}", images > 1 ? { image, images } : { image: step, images: steps })),
       Failed: ({ message }) => end("", message),
       Finished: () => end("Captions written"),
     };
@@ -133,6 +160,7 @@ export class Captions {
   }
 
   #saved(words) {
+    this.#said = words;
     one("[data-saved]", this.#root).textContent = words;
   }
 
@@ -181,21 +209,23 @@ export class Captions {
     list.classList.toggle("none", !shown.length);
     const undo = action("undo-captions", this.#root);
     undo.disabled = !this.#set.undoable;
-    undo.title = this.#set.undoable ? `Undo: ${this.#set.undoable}` : "Nothing to undo";
+    undo.title = this.#set.undoable ? t("Undo: {what}", { what: this.#set.undoable }) : "Nothing to undo";
     this.#drawTags(tags);
     this.#drawScope();
-    this.#saved(this.#set.isSaved ? (one("[data-saved]", this.#root).textContent === "Saving" ? "Saved" : one("[data-saved]", this.#root).textContent) : "Saving");
+    if (!this.#set.isSaved) this.#saved("Saving");
+    else if (this.#said === "Saving") this.#saved("Saved");
     if (this.#set.problem) say(one("[data-captions-problem]", this.#root), this.#set.problem);
   }
 
   #drawScope() {
     const { size } = this.#chosen;
+    if (!this.#existing) one("#captioner-existing", this.#root).value = size ? "Replace" : "Keep";
     const { length } = this.#set.used;
     const shown = this.#shown.length;
-    const narrowed = this.#tag ? `${shown} of ${length} pictures have “${this.#tag}”` : `${this.#set.captioned} of ${length} pictures have a caption`;
-    one("[data-scope-words]", this.#root).textContent = size ? `${size} selected · ${narrowed}` : narrowed;
+    const narrowed = this.#tag ? t("{shown} of {n} pictures have “{tag}”", { shown, n: length, tag: this.#tag }) : t("{captioned} of {n} pictures have a caption", { captioned: this.#set.captioned, n: length });
+    one("[data-scope-words]", this.#root).textContent = size ? `${t("{n} selected", { n: size })} · ${narrowed}` : narrowed;
     action("select-none", this.#root).hidden = !size;
-    one('[data-action="edit-captions"] span', this.#root).textContent = size ? `Apply to ${size}` : "Apply to all";
+    one('[data-action="edit-captions"] span', this.#root).textContent = size ? t("Apply to {n}", { n: size }) : "Apply to all";
   }
 
   #cell(picture) {
@@ -210,19 +240,19 @@ export class Captions {
   #makeCell(picture) {
     const { id, file } = picture;
     const image = make("img", { alt: "", loading: "lazy", decoding: "async", src: this.#set.thumbnail(picture), width: 128, height: 128 });
-    const tick = make("input", { type: "checkbox", ariaLabel: `Select ${file}`, autocomplete: "off" });
+    const tick = make("input", { type: "checkbox", ariaLabel: t("Select {file}", { file }), autocomplete: "off" });
     tick.addEventListener("change", () => {
       if (tick.checked) this.#chosen.add(id);
       else this.#chosen.delete(id);
       this.#drawScope();
     });
-    const box = make("textarea", { rows: 4, spellcheck: false, autocomplete: "off", ariaLabel: `Caption of ${file}` });
+    const box = make("textarea", { rows: 4, spellcheck: false, autocomplete: "off", ariaLabel: t("Caption of {file}", { file }) });
     box.addEventListener("input", () => {
       const one = box.value.replace(/\s*\n\s*/g, " ");
       if (one !== box.value) box.value = one;
       this.#set.write(id, one);
     });
-    const mirror = make("div", { className: "caption-mirror", ariaHidden: "true" });
+    const mirror = make("div", { className: "caption-mirror", translate: false, ariaHidden: "true" });
     box.addEventListener("scroll", () => (mirror.scrollTop = box.scrollTop));
     const note = make("p", { className: "caption-note", id: `caption-note-${id}` });
     box.setAttribute("aria-describedby", note.id);
@@ -242,7 +272,7 @@ export class Captions {
     else mirror.replaceChildren(caption.slice(0, cut), make("s", { textContent: caption.slice(cut) }));
     const words = [file];
     if (fresh && caption && SOURCES[source]) words.push(SOURCES[source]);
-    if (fresh && tokens) words.push(`${tokens} tokens`);
+    if (fresh && tokens) words.push(t("{n} tokens", { n: tokens }));
     if (cut !== undefined) words.push("too long: what is struck through is not read");
     const note = one(".caption-note", cell);
     note.textContent = words.join(" · ");
@@ -253,7 +283,7 @@ export class Captions {
 
   #drawTags(tags) {
     const items = tags.slice(0, MOST_TAGS).map(({ tag, count }) => {
-      const button = make("button", { type: "button", className: "tag" }, make("span", { textContent: tag }), make("b", { textContent: count }));
+      const button = make("button", { type: "button", className: "tag" }, make("span", { translate: false, textContent: tag }), make("b", { textContent: count }));
       button.setAttribute("aria-pressed", String(tag === this.#tag));
       button.addEventListener("click", () => {
         this.#tag = tag === this.#tag ? null : tag;

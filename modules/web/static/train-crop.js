@@ -2,6 +2,7 @@
 
 import { action, all, later, one, say } from "./dom.js";
 import { sentence } from "./train-set.js";
+import { t } from "./words.js";
 
 const LARGE = 1024;
 const LEAST = 16; // pixels of the picture
@@ -161,7 +162,7 @@ export class Crop {
     const picture = this.#picture;
     if (!picture) return this.#dialog.close();
     if (!this.#unsaved) this.#take();
-    one("[data-crop-title]", this.#dialog).textContent = picture.file;
+    Object.assign(one("[data-crop-title]", this.#dialog), { translate: false, textContent: picture.file });
     // The whole picture, however it is cut.
     showImage(one("[data-crop-picture]", this.#dialog), this.#set.thumbnail(picture, LARGE));
     showImage(one("[data-crop-fitted]", this.#dialog), this.#set.fitted(picture, this.#form.get("fit")));
@@ -181,14 +182,14 @@ export class Crop {
     area.style.top = share(box.top, picture.height);
     area.style.width = share(box.width, picture.width);
     area.style.height = share(box.height, picture.height);
-    area.setAttribute("aria-description", `${box.width} by ${box.height} pixels at ${box.left}, ${box.top}`);
+    area.setAttribute("aria-description", t("{width} by {height} pixels at {left}, {top}", box));
     one("[data-crop-paper]", this.#dialog).style.aspectRatio = `${picture.width} / ${picture.height}`;
     one("[data-crop-paper]", this.#dialog).style.setProperty("--shape", picture.width / picture.height);
     for (const input of all("[data-crop]", this.#dialog)) input.value = box[input.dataset.crop];
     const fit = this.#form.get("fit");
-    const cut = this.#box ? `${box.width} × ${box.height} of ${picture.width} × ${picture.height}` : `${picture.width} × ${picture.height}`;
-    const how = [fit.toLowerCase(), picture.split && "in parts, this is the first", picture.focus && "what matters in sight"];
-    one("[data-crop-words]", this.#dialog).textContent = `As it is trained: ${how.filter(Boolean).join(", ")}, from ${cut}`;
+    const cut = this.#box ? t("{w} × {h} of {width} × {height}", { w: box.width, h: box.height, width: picture.width, height: picture.height }) : `${picture.width} × ${picture.height}`;
+    const how = ["As it is trained", fit, picture.split && "in parts, this is the first", picture.focus && "what matters in sight", t("from {size}", { size: cut })];
+    one("[data-crop-words]", this.#dialog).textContent = how.filter(Boolean).join(" · ");
     action("crop-all", this.#dialog).disabled = !(this.#box || picture.focus || picture.split);
   }
 }

@@ -1,6 +1,7 @@
 // The losses of a run over its steps, on a logarithmic scale; drawn as SVG, read with the pointer or arrow keys.
 
 import { make, one } from "./dom.js";
+import { number, t } from "./words.js";
 
 const MARGIN = { left: 52, right: 20, top: 8, bottom: 22 };
 const MOST_ROWS = 2400;
@@ -100,7 +101,7 @@ export class Curve {
       svg.append(shape("path", { class: "rule", d: `M${left} ${scales.y(value).toFixed(1)}H${right}` }));
       svg.append(text(left - 8, scales.y(value) + 4, short(value), "end"));
     }
-    for (const step of marks(scales.last)) svg.append(text(scales.x(step), bottom + 16, step.toLocaleString("en"), "middle"));
+    for (const step of marks(scales.last)) svg.append(text(scales.x(step), bottom + 16, number(step), "middle"));
     // A frame of its own cuts off what lies outside.
     const plot = shape("svg", { x: left, y: MARGIN.top, width: right - left, height: bottom - MARGIN.top, viewBox: `${left} ${MARGIN.top} ${right - left} ${bottom - MARGIN.top}`, class: "plot" });
     for (const { name, column } of LINES) plot.append(...this.#line(name, column, scales));
@@ -134,7 +135,7 @@ export class Curve {
     if (!row) return "Loss: nothing yet";
     const parts = LINES.map(({ label, column }) => [label, this.#rows.findLast((one) => one[column] > 0)?.[column]]);
     const said = parts.filter(([, value]) => value).map(([label, value]) => `${label} ${short(value)}`);
-    return `Loss over ${row[0]} steps: ${said.join(", ")}. Arrow keys read it.`;
+    return t("Loss over {n} steps: {values}. Arrow keys read it.", { n: row[0], values: said.join(", ") });
   }
 
   // --- reading ---
@@ -164,7 +165,7 @@ export class Curve {
     const row = this.#rows[index];
     const [step, , , rate, norm] = row ?? [];
     const losses = row ? LINES.filter(({ column }) => row[column] > 0).map(({ label, column }) => `${label} ${short(row[column])}`) : [];
-    const words = row ? [`Step ${step.toLocaleString("en")}`, ...losses, rate && `rate ${short(rate)}`, norm && `norm ${short(norm)}`] : [];
+    const words = row ? [t("Step {step}", { step: number(step) }), ...losses, rate && t("rate {n}", { n: short(rate) }), norm && t("norm {n}", { n: short(norm) })] : [];
     one("[data-curve-read]", this.#figure).textContent = words.filter(Boolean).join(" · ");
     this.#later();
   }

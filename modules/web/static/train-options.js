@@ -5,11 +5,10 @@ import { action, all, duration, later, make, one } from "./dom.js";
 import { showChanges } from "./fields.js";
 import { fillLists, fillListsIn } from "./lists.js";
 import { folderOf } from "./train-set.js";
+import { number, t } from "./words.js";
 
 const ASK_AFTER = 500;
 const SPEED = "webui-train-speed";
-// A LoRA's weights learn at a fiftieth of the rate of vectors.
-const RATES = { "Textual inversion": "0.005", LoRA: "0.0001" };
 const OF_LORA = ["lora_rank", "lora_alpha", "lora_layers", "lora_text_encoder"];
 const OF_WORDS = ["init_text", "num_vectors_per_token", "norm_control", "ema", "embedding_format", "save_image_with_stored_embedding"];
 
@@ -33,7 +32,8 @@ export class Options {
     this.#followModel(models);
     action("reset-training", this.#root).addEventListener("click", () => this.#reset());
     for (const input of all('[name="train-preset"]', this.#root)) input.addEventListener("change", () => this.use(input.value));
-    form.onChange((names) => names.includes("method") && form.changeDefault("learn_rate", RATES[form.get("method")]));
+    const { rates } = one("[data-rates]", this.#root).dataset;
+    form.onChange((names) => names.includes("method") && form.changeDefault("learn_rate", JSON.parse(rates)[form.get("method")]));
     form.onChange(() => this.#changed());
     set.onChange((typed) => typed || this.#changed());
     this.#changed();
@@ -96,7 +96,7 @@ export class Options {
   get words() {
     const seconds = this.secondsOf(this.#form.values());
     const warned = (this.#checked?.warnings ?? []).length + (this.#problem ? 1 : 0);
-    const parts = [this.preset ?? "own options", seconds && `about ${roughly(seconds)}`, warned && `${warned} ${warned === 1 ? "warning" : "warnings"}`];
+    const parts = [this.preset ?? t("own options"), seconds && t("about {time}", { time: roughly(seconds) }), warned && t("{n} warnings", { n: warned })];
     return parts.filter(Boolean).join(" · ");
   }
 
@@ -124,7 +124,7 @@ export class Options {
       input.checked = input.value === preset;
       const values = { ...this.#form.values(), ...this.#presets[input.value] };
       const seconds = this.secondsOf(values);
-      const words = [`${values.steps?.toLocaleString("en")} steps`, seconds && `about ${roughly(seconds)}`];
+      const words = [t("{n} steps", { n: number(values.steps) }), seconds && t("about {time}", { time: roughly(seconds) })];
       one("[data-preset-words]", input.parentElement).textContent = words.filter(Boolean).join(" · ");
     }
     this.#drawPlan();
@@ -162,9 +162,9 @@ export class Options {
     one("[data-plan-title]", this.#root).textContent = called || "Not yet named";
     const each = this.#checked?.steps_per_epoch;
     const rows = [
-      ["Learns", method === "LoRA" ? "a LoRA" : "a new word"],
-      ["From", this.#set.info ? `${this.#set.used.length} pictures of ${folderOf(this.#set.info.path) || this.#set.name}` : "no pictures yet"],
-      ["Steps", steps.toLocaleString("en")],
+      ["Learns", method === "LoRA" ? t("a LoRA") : t("a new word")],
+      ["From", this.#set.info ? t("{n} pictures of {folder}", { n: number(this.#set.used.length), folder: folderOf(this.#set.info.path) || this.#set.name }) : "no pictures yet"],
+      ["Steps", number(steps)],
       ["Sees each picture", each ? times(steps / each) : times((steps * batch_size * gradient_step) / (this.#set.used.length || 1))],
       ["Takes", this.#takes()],
     ];
@@ -173,18 +173,20 @@ export class Options {
     const warnings = [...(this.#problem ? [[this.#problem, "wrong"]] : []), ...(this.#checked?.warnings ?? []).map((words) => [words, "warning"])];
     const list = one("[data-warnings]", this.#root);
     const items = warnings.map(([textContent, className]) => make("li", { textContent, className }));
-    if (list.textContent !== items.map((item) => item.textContent).join("")) list.replaceChildren(...items);
+    const said = warnings.join();
+    if (list.dataset.said !== said) list.replaceChildren(...items);
+    list.dataset.said = said;
   }
 
   #takes() {
     const seconds = this.secondsOf(this.#form.values());
-    return seconds ? `about ${roughly(seconds)}` : "known after its first steps";
+    return seconds ? t("about {time}", { time: roughly(seconds) }) : "known after its first steps";
   }
 }
 
-const times = (number) => (number >= 1.5 ? `${Math.round(number).toLocaleString("en")} times` : "once or less");
+const times = (share) => (share >= 1.5 ? t("{n} times", { n: number(share) }) : "once or less");
 
 /** Long times without seconds. */
 export function roughly(seconds) {
-  return seconds < 120 ? duration(seconds) : seconds < 3600 ? `${Math.round(seconds / 60)} min` : duration(Math.round(seconds / 60) * 60);
+  return seconds < 120 ? duration(seconds) : seconds < 3600 ? t("{n} min", { n: Math.round(seconds / 60) }) : duration(Math.round(seconds / 60) * 60);
 }

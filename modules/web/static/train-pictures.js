@@ -4,6 +4,7 @@ import { action, all, later, make, one, say } from "./dom.js";
 import { filesOf } from "./source.js";
 import { Crop } from "./train-crop.js";
 import { sentence } from "./train-set.js";
+import { number, t } from "./words.js";
 
 const SHOWN_OF_A_FINDING = 5;
 const LONGEST_NAME = 40;
@@ -119,7 +120,7 @@ export class Pictures {
     this.#upload(0);
     try {
       const { added, refused } = await this.#set.upload(files, (fraction) => this.#upload(fraction));
-      this.#say(`${count(added, "file")} added${refused.length ? `, ${refused.length} refused` : ""}.`, refused.length > 0);
+      this.#say([t("{n} files added.", { n: added }), refused.length && t("{n} files refused.", { n: refused.length })].filter(Boolean).join(" "), refused.length > 0);
       this.#showRefused(refused);
     } catch (error) {
       this.#say(sentence(error), true);
@@ -138,7 +139,7 @@ export class Pictures {
   #showRefused(refused) {
     const list = one("[data-refused]", this.#root);
     list.hidden = !refused.length;
-    list.replaceChildren(...refused.map(({ file, sentence: why }) => make("li", {}, make("b", { textContent: file }), ` ${why}`)));
+    list.replaceChildren(...refused.map(({ file, sentence: why }) => make("li", {}, make("b", { translate: false, textContent: file }), " ", make("span", { textContent: why }))));
   }
 
   #say(words, wrong = false) {
@@ -156,7 +157,7 @@ export class Pictures {
     else this.#say(info ? stateOf(info, pictures, used) : "");
     const undo = action("undo-pictures", this.#root);
     undo.hidden = !this.#set.undoable;
-    undo.title = `Undo: ${this.#set.undoable}`;
+    undo.title = this.#set.undoable ? t("Undo: {what}", { what: this.#set.undoable }) : "Nothing to undo";
     this.#drawPictures();
     this.#drawDoctor();
   }
@@ -237,7 +238,7 @@ export class Pictures {
 
   #small(picture) {
     const image = make("img", { alt: "", loading: "lazy", src: this.#set.thumbnail(picture, 96) });
-    const button = make("button", { type: "button", title: picture.file, ariaLabel: picture.file }, image);
+    const button = make("button", { type: "button", translate: false, title: picture.file, ariaLabel: picture.file }, image);
     button.addEventListener("click", () => this.#crop.open(picture.id));
     return button;
   }
@@ -259,14 +260,13 @@ export class Pictures {
 
 function stateOf({ name, path, writable }, pictures, used) {
   const left = pictures.length - used.length;
-  const words = [pictures.length ? `${count(used.length, "picture")} to learn from` : "There is no picture in it yet"];
-  if (left) words.push(`${left} left out`);
+  const words = [pictures.length ? t("{n} pictures to learn from", { n: number(used.length) }) : "There is no picture in it yet"];
+  if (left) words.push(t("{n} left out", { n: left }));
   if (path && path !== name) words.push(path);
   if (writable === false) words.push("this folder cannot be written; captions are kept beside the program");
   return words.join(" · ");
 }
 
-const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 const keyOf = ({ kind, ids }) => `${kind} ${ids[0] ?? ""}`;
 const plain = (kind) => kind.replaceAll("_", " ");
 

@@ -1,15 +1,20 @@
 // Step 4 of the Train tab: a run as it goes. The run is the server's; this page only follows it, so that a reload, a
 // second tab or a phone finds it again with its whole history.
 
+import { announcer, Quarters } from "./announce.js";
 import { address, call, get, post } from "./api.js";
 import { action, later, make, one, say } from "./dom.js";
+import { endings } from "./endings.js";
+import { pageTitle } from "./page-title.js";
 import { Curve, short } from "./train-curve.js";
 import { fillChoices, Strip } from "./train-strip.js";
 import { roughly } from "./train-options.js";
 import { sentence } from "./train-set.js";
+import { number, t } from "./words.js";
 
 const POLL = 2000; // milliseconds between questions where events do not come
 const POINTS = 1200;
+const APART = 60_000; // milliseconds between two sentences on how far it is
 const HISTORY_EVERY = 30_000; // milliseconds: of a fast run not every step is told, and none while nobody looked
 const BUSY = new Set(["running", "waiting"]);
 const PICTURES_LATER = 400;
@@ -32,6 +37,7 @@ export class Run {
   #asking = ""; // what was asked for and has not come yet
   #stream = null;
   #timer = 0;
+  #quarters = new Quarters(APART);
   #listeners = [];
   #reloadFiles = later(() => this.reload(), PICTURES_LATER);
 
@@ -84,6 +90,7 @@ export class Run {
     this.#leave();
     this.#info = null;
     this.#last = null;
+    pageTitle.clear(this);
     this.#draw();
     this.#tell();
   }
@@ -125,6 +132,7 @@ export class Run {
   #follow() {
     const { run } = this.#info;
     this.#leave();
+    this.#quarters.begin();
     if (!isBusy(this.#info)) return;
     const stream = new EventSource(address(runRoute(run, "/events")));
     this.#stream = stream;
@@ -176,6 +184,14 @@ export class Run {
     if (step.step > 0 && step.loss !== null) this.#curve.add([step.step, step.loss, step.smooth, step.rate, step.norm, own], step.steps, step.best_step);
     this.#drawHead();
     this.#tell();
+    this.#tellFar(step);
+  }
+
+  #tellFar({ step, steps, seconds_left: left }) {
+    const fraction = step / Math.max(1, steps);
+    if (!this.#quarters.reached(fraction)) return;
+    const percent = Math.round(100 * fraction);
+    announcer.say(left ? t("Training: {percent} percent done, {time} left", { percent, time: roughly(left) }) : t("Training: {percent} percent done", { percent }), "training");
   }
 
   async #end(state, message = "") {
@@ -185,7 +201,16 @@ export class Run {
     this.#draw();
     await this.reload();
     await this.#history();
-    if (this.#info && isBusy(this.#info)) this.#follow(); // it was put back into the queue
+    if (this.#info && isBusy(this.#info)) return this.#follow(); // it was put back into the queue
+    this.#tellEnd(state, message);
+  }
+
+  #tellEnd(state, message) {
+    if (!this.#info) return;
+    const { job: id, name } = this.#info;
+    const seen = state === "failed" && this.#root.offsetParent !== null; // the alert is heard
+    announcer.forget("training");
+    endings.tell({ id, kind: "training", state, message, name, pictures: 0, silent: false, seen });
   }
 
   // --- buttons ---
@@ -200,7 +225,7 @@ export class Run {
     on("try-copy", () => this.#tryWord(this.#info, stem(this.#copy.name)));
     on("keep-copy", async () => {
       const { step } = this.#copy;
-      if (await this.#ask("/keep", { step })) this.#notice({ text: `What was learned up to step ${step.toLocaleString("en")} is the result now.`, level: "info" });
+      if (await this.#ask("/keep", { step })) this.#notice({ text: t("What was learned up to step {step} is the result now.", { step: number(step) }), level: "info" });
     });
     this.#root.addEventListener("step-chosen", ({ detail }) => this.#chooseCopy(detail));
   }
@@ -208,8 +233,11 @@ export class Run {
   async #stop() {
     const { name, best_step: best } = this.#info;
     if (!(await this.#ask("/stop", { keep: best ? "best" : "last" }, "Stopping after this step"))) return;
-    const which = this.#info.best_step ? `its best, step ${this.#info.best_step.toLocaleString("en")}` : `step ${this.#info.step.toLocaleString("en")}`;
-    this.#notice({ text: `${name} is now what was learned at ${which}.`, level: "info" });
+    const { best_step: top, step } = this.#info;
+    const text = top
+      ? t("{name} is now what was learned at its best, step {step}.", { name, step: number(top) })
+      : t("{name} is now what was learned at step {step}.", { name, step: number(step) });
+    this.#notice({ text, level: "info" });
   }
 
   async #goOn(body) {
@@ -251,9 +279,11 @@ export class Run {
 
   #notice({ text, level, step }) {
     const list = one("[data-run-notices]", this.#root);
-    const words = step ? `Step ${step.toLocaleString("en")}: ${text}` : text;
-    const known = [...list.children].some((item) => item.textContent.endsWith(text));
-    if (!known) list.append(make("li", { textContent: words, className: level ?? "info" }));
+    const words = step ? t("Step {step}: {sentence}", { step: number(step), sentence: text }) : text;
+    if ([...list.children].some((item) => item.dataset.text === text)) return;
+    const item = make("li", { textContent: words, className: level ?? "info" });
+    item.dataset.text = text; // what is shown may be in another language
+    list.append(item);
   }
 
   #draw() {
@@ -265,7 +295,7 @@ export class Run {
     this.#strip.show(info.run, files);
     this.#curve.best = info.best_step;
     (info.notices ?? []).forEach((notice) => this.#notice(notice));
-    const choices = this.#copies.map(({ step }) => [step, step.toLocaleString("en")]);
+    const choices = this.#copies.map(({ step }) => [step, number(step)]);
     const select = one("[data-copy-step]", this.#root);
     const newest = choices.at(-1)?.[0];
     const follows = !select.value || select.selectedIndex === select.options.length - 1;
@@ -300,6 +330,8 @@ export class Run {
     const last = this.#last ?? {};
     one("[data-run-name]", this.#root).textContent = name;
     one("[data-run-state]", this.#root).dataset.state = state;
+    if (state === "running") pageTitle.show(this, step / Math.max(1, steps), last.seconds_left ?? null);
+    else pageTitle.clear(this);
     if (state !== this.#state) this.#asking = ""; // what was asked for has come
     this.#state = state;
     this.#say(this.#asking || doing(state, last, method));
@@ -307,10 +339,10 @@ export class Run {
     const bar = one("[data-run-bar]", this.#root);
     bar.setAttribute("aria-valuenow", percent);
     bar.style.setProperty("--done", `${(100 * step) / Math.max(1, steps)}%`);
-    this.#number("step", step.toLocaleString("en"), `of ${steps.toLocaleString("en")}`);
+    this.#number("step", number(step), t("of {total}", { total: number(steps) }));
     const left = state === "running" && last.seconds_left;
     this.#number("left", left ? roughly(left) : "–");
-    this.#number("evaluation", lossOf(last.evaluation), bestStep ? `best ${lossOf(best)} at ${bestStep.toLocaleString("en")}` : "");
+    this.#number("evaluation", lossOf(last.evaluation), bestStep ? t("best {best} at {step}", { best: lossOf(best), step: number(bestStep) }) : "");
     const [speed, unit] = speedOf(last.seconds_per_step);
     this.#number("speed", speed, unit);
     const rows = [["Loss", lossOf(last.loss)], ["Smoothed", lossOf(last.smooth)], ["Rate", shown(last.rate)], ["Norm", last.norm ? shown(last.norm) : "–"], ["Memory", memory(last.memory)]];
@@ -344,11 +376,11 @@ function doing(state, last, method) {
 
 const shown = (value) => (value === null || value === undefined ? "–" : short(value));
 const lossOf = (value) => (value >= 0.001 && value < 100 ? value.toPrecision(3) : shown(value));
-const memory = (megabytes) => (megabytes ? (megabytes >= 1000 ? `${(megabytes / 1024).toFixed(1)} GB` : `${Math.round(megabytes)} MB`) : "–");
+const memory = (megabytes) => (megabytes ? (megabytes >= 1000 ? t("{n} GB", { n: (megabytes / 1024).toFixed(1) }) : t("{n} MB", { n: Math.round(megabytes) })) : "–");
 
 function speedOf(seconds) {
   if (!seconds) return ["–", ""];
-  return seconds < 1 ? [(1 / seconds).toFixed(1), "steps/s"] : [seconds.toFixed(1), "s/step"];
+  return seconds < 1 ? [(1 / seconds).toFixed(1), t("steps/s")] : [seconds.toFixed(1), t("s/step")];
 }
 
 /** "name-500" of "embeddings/name-500.safetensors". */

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { action, make, one, say } from "./dom.js";
 import { isBusy, Run, stateWords } from "./train-run.js";
 import { sentence } from "./train-set.js";
+import { date, number, t } from "./words.js";
 
 export class Runs {
   #root;
@@ -51,8 +52,8 @@ export class Runs {
 
   #line(run) {
     const shown = run.run === this.#run.id;
-    const parts = [run.method === "LoRA" ? "LoRA" : "word", `${run.step.toLocaleString("en")} of ${run.steps.toLocaleString("en")} steps`, when(run.created)];
-    const open = make("button", { type: "button", className: "run-open" }, make("b", { textContent: run.name }), make("span", { className: "run-lamp", textContent: stateWords(run) }), make("span", { className: "run-facts", textContent: parts.filter(Boolean).join(" · ") }));
+    const parts = [run.method === "LoRA" ? "LoRA" : t("a new word"), t("{step} of {n} steps", { step: number(run.step), n: number(run.steps) }), when(run.created)];
+    const open = make("button", { type: "button", className: "run-open" }, make("b", { translate: false, textContent: run.name }), make("span", { className: "run-lamp", textContent: stateWords(run) }), make("span", { className: "run-facts", textContent: parts.filter(Boolean).join(" · ") }));
     one(".run-lamp", open).dataset.state = run.state;
     if (shown) open.setAttribute("aria-current", "true");
     open.addEventListener("click", async () => {
@@ -67,12 +68,12 @@ export class Runs {
 
   // Thrown away by a second press.
   #trash(run) {
-    const button = make("button", { type: "button", className: "quiet", textContent: "Delete", ariaLabel: `Delete ${run.name}`, disabled: isBusy(run) });
+    const button = make("button", { type: "button", className: "quiet", textContent: "Delete", ariaLabel: t("Delete {name}", run), disabled: isBusy(run) });
     button.addEventListener("click", async () => {
       if (!button.dataset.sure) {
         button.dataset.sure = "yes";
         button.textContent = "Move it to the trash?";
-        button.ariaLabel = `Move ${run.name} to the trash?`;
+        button.ariaLabel = t("Move {name} to the trash?", run);
         return;
       }
       try {
@@ -87,7 +88,7 @@ export class Runs {
     button.addEventListener("blur", () => {
       delete button.dataset.sure;
       button.textContent = "Delete";
-      button.ariaLabel = `Delete ${run.name}`;
+      button.ariaLabel = t("Delete {name}", run);
     });
     return button;
   }
@@ -95,7 +96,7 @@ export class Runs {
 
 /** A time of the server (seconds, or a date's text) as a short date. */
 function when(created) {
-  const date = new Date(typeof created === "number" ? created * 1000 : created);
-  if (Number.isNaN(date.getTime())) return "";
-  return date.toLocaleString(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const time = new Date(typeof created === "number" ? created * 1000 : created);
+  if (Number.isNaN(time.getTime())) return "";
+  return date(time, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 }

@@ -1,6 +1,7 @@
 // The previews of a run: a strip that grows to the right, and a slider between any two of them.
 
 import { all, make, one } from "./dom.js";
+import { number, t } from "./words.js";
 
 const PLAIN = "plain"; // the picture without the new word
 
@@ -109,7 +110,7 @@ export class Strip {
     if (!source) return this.#kept(`none ${of} ${index}`, () => make("span", { className: `strip-none ${of === PLAIN ? PLAIN : ""}` }));
     return this.#kept(`${of} ${index}`, () => {
       const image = make("img", { alt: "", src: source, loading: "lazy", decoding: "async" });
-      const button = make("button", { type: "button", className: `strip-cell ${of === PLAIN ? PLAIN : ""}`, ariaLabel: `${words(of)}, picture ${index + 1}` }, image);
+      const button = make("button", { type: "button", className: `strip-cell ${of === PLAIN ? PLAIN : ""}`, ariaLabel: pictureWords(of, index) }, image);
       Object.assign(button.dataset, { of, index });
       button.addEventListener("click", () => this.#choose({ b: of, seed: index }));
       return button;
@@ -147,7 +148,7 @@ export class Strip {
       const source = this.#pictures.get(of)?.get(seed);
       const image = one(`[data-compare-${side}]`, this.#compare);
       image.hidden = !source;
-      image.alt = source ? `${words(of)}, picture ${seed + 1}` : "";
+      image.alt = source ? pictureWords(of, seed) : "";
       if (source && image.src !== source) image.src = source;
       fillChoices(one(`[data-compare-step="${side}"]`, this.#compare), this.#all.map((one) => [one, one === PLAIN ? label(one) : words(one)]), of);
     }
@@ -165,8 +166,9 @@ export class Strip {
 }
 
 const key = (of) => (of === PLAIN ? PLAIN : Number(of));
-const label = (of) => (of === PLAIN ? "Without" : of.toLocaleString("en"));
-const words = (of) => (of === PLAIN ? "Without the word" : `Step ${of.toLocaleString("en")}`);
+const label = (of) => (of === PLAIN ? "Without" : number(of));
+const words = (of) => (of === PLAIN ? "Without the word" : t("Step {step}", { step: number(of) }));
+const pictureWords = (of, index) => t("{first}, picture {n}", { first: words(of), n: index + 1 });
 
 /** Options of a list as [value, words]; what is open stays open where nothing is new. */
 export function fillChoices(select, choices, value) {

@@ -11,10 +11,12 @@ import { Pictures } from "./train-pictures.js";
 import { isBusy, Run, stateWords } from "./train-run.js";
 import { Runs } from "./train-runs.js";
 import { DataSet } from "./train-set.js";
+import { number, t } from "./words.js";
 
 const STEPS = ["pictures", "captions", "options", "run"];
 const ONWARD = { pictures: "Next: Captions", captions: "Next: Options", options: "Start training" };
 const KEY = "webui-train-step";
+const EXAMPLE = "uncle_aharon"; // what the new word of the example is called
 const SAME_SPEED = 0.1;
 
 export class TrainTab {
@@ -33,6 +35,7 @@ export class TrainTab {
     this.run = new Run(root, (info, stem) => this.#try(info, stem, tryPrompt));
     this.runs = new Runs(root, this.run);
     this.#wireWalk();
+    action("example-set", root).addEventListener("click", ({ currentTarget }) => this.#openExample(currentTarget));
     for (const part of [this.set, this.options, this.run]) part.onChange(() => this.#titles());
     this.run.onChange(() => this.#learnSpeed());
   }
@@ -109,26 +112,43 @@ export class TrainTab {
     await this.run.open(run);
   }
 
+  // The drawings that come with the program, and the preset that takes the least time.
+  async #openExample(button) {
+    button.disabled = true;
+    try {
+      const { name } = await post("examples/dataset");
+      await this.set.list();
+      this.options.use("Quick look");
+      this.form.fill({ data_root: name, name: this.form.get("name").trim() || EXAMPLE });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      say(one("[data-train-problem]", this.#root), error.message);
+    } finally {
+      button.disabled = false;
+    }
+  }
+
   /** The state of each step, in its title. */
   #titles() {
     const { used, findings, captioned, problem } = this.set;
-    const warnings = findings.length ? `, ${findings.length} ${findings.length === 1 ? "warning" : "warnings"}` : "";
+    const warnings = findings.length ? ` · ${t("{n} warnings", { n: findings.length })}` : "";
     const states = {
-      pictures: problem && !used.length ? "not found" : used.length ? `${used.length}${warnings}` : "none yet",
-      captions: used.length ? `${captioned} of ${used.length}` : "",
+      pictures: problem && !used.length ? t("not found") : used.length ? `${number(used.length)}${warnings}` : t("none yet"),
+      captions: used.length ? t("{index} of {total}", { index: number(captioned), total: number(used.length) }) : "",
       options: this.options.words,
       run: this.#runWords(),
     };
     for (const button of all("[data-walk]", this.#root)) {
       const state = one("[data-walk-state]", button);
-      if (state.textContent !== states[button.dataset.walk]) state.textContent = states[button.dataset.walk];
+      const words = states[button.dataset.walk];
+      if (state.dataset.said !== words) state.textContent = state.dataset.said = words;
     }
   }
 
   #runWords() {
     const { info } = this.run;
-    if (!info) return "not started";
-    return `${info.name} · ${info.state === "running" ? `${info.step.toLocaleString("en")} of ${info.steps.toLocaleString("en")}` : stateWords(info).toLowerCase()}`;
+    if (!info) return t("not started");
+    return `${info.name} · ${info.state === "running" ? t("{index} of {total}", { index: number(info.step), total: number(info.steps) }) : stateWords(info)}`;
   }
 
   // The newest run says how fast this machine is.

@@ -1,6 +1,7 @@
 // Names in a prompt that no file answers to, each with the nearest one that does.
 
-import { KINDS, distance, names } from "./names.js";
+import { distance, names } from "./names.js";
+import { t } from "./words.js";
 
 const TAG = /<(\w+):([^<>:]+)((?::[^<>]*)?)>/g;
 const TAG_KINDS = { lora: "lora", lyco: "lora", hypernet: "hypernet" };
@@ -62,8 +63,15 @@ function search(word) {
 
 const bare = (name) => name.replace(/[\s_.-]/g, "");
 
-/** What is said of an unknown name under the box. */
+const SENTENCES = {
+  style: ["There is no style “{name}” here.", "There is no style “{name}”; did you mean"],
+  lora: ["There is no LoRA “{name}” here.", "There is no LoRA “{name}”; did you mean"],
+  hypernet: ["There is no hypernetwork “{name}” here.", "There is no hypernetwork “{name}”; did you mean"],
+  embedding: ["There is no embedding “{name}” here.", "There is no embedding “{name}”; did you mean"],
+};
+
+/** What is said of an unknown name under the box; the nearest one, where there is one, follows as a button. */
 export function sentence({ name, kind, near }) {
-  const what = `There is no ${kind === "style" ? "style" : KINDS[kind].one} “${name}”`;
-  return near ? `${what}; did you mean ` : `${what} here.`;
+  const [none, meant] = SENTENCES[kind];
+  return near ? `${t(meant, { name })} ` : t(none, { name });
 }

@@ -27,7 +27,7 @@ def build() -> None:
 def _markup() -> str:
     tools = button("refresh-cards", "Look for new files", "refresh") + button("close-cards", "Close", "clear")
     return (
-        '<aside class="drawer" data-panel="cards" role="dialog" aria-label="Networks" hidden>'
+        '<div class="drawer" data-panel="cards" role="dialog" aria-label="Networks" hidden>'
         f'<header class="drawer-head"><div class="kinds" role="tablist" aria-label="Kind of file">{_kinds()}</div>'
         f"{tools}</header>"
         f'<div class="drawer-tools">{_tools()}</div>'
@@ -35,7 +35,7 @@ def _markup() -> str:
         '<div class="cards" data-cards id="cards-list" role="tabpanel" aria-label="Files" tabindex="-1">'
         '<div class="cards-room" data-cards-room role="list"></div></div>'
         '<p class="cards-empty" data-cards-empty hidden></p>'
-        '<p class="cards-state" data-cards-state role="status"></p></aside>'
+        '<p class="cards-state" data-cards-state role="status"></p></div>'
         '<dialog class="details" data-details aria-label="About this file"></dialog>'
     )
 

@@ -12,6 +12,7 @@ from modules.extensions.found import Found
 from modules.extensions.problems import short
 from modules.schema.extension_options import EXTENSIONS
 from modules.web.ui.form import fields, part_section
+from modules.web.ui.heading import heading
 
 FILES_ROUTE = "/static/extensions"
 
@@ -47,6 +48,7 @@ def add_tabs(extensions: PageExtensions | None) -> None:
     """A tab for each that extensions register; one that cannot be built says so in its place."""
     for name, title, build in extensions.tabs if extensions is not None else ():
         with gr.Tab(title, elem_id=f"tab-{name.lower()}-{title.lower().replace(' ', '')}"):
+            heading(title)
             try:
                 build()
             except Exception as error:  # noqa: BLE001 - an extension's fault must not keep the page from being built

@@ -1,4 +1,4 @@
-"""The Extras tab: pictures in (one, several or a folder), enlarged and with their faces restored out."""
+"""The Extras tab: pictures in (one, several or a folder), enlarged, with their faces restored, captioned out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ _TILES = ("tile", "tile_overlap")
 
 def build() -> None:
     """Add the tab's content to the Blocks being built."""
-    workspace(
-        _FORM, f"{source(_FORM)}{run_bar(again=False)}{_upscale()}<div class='sections'>{_tiles()}{_faces()}</div>"
-    )
+    sections = _tiles() + _faces() + _caption()
+    workspace(_FORM, f"{source(_FORM)}{run_bar(again=False)}{_upscale()}<div class='sections'>{sections}</div>")
 
 
 def _upscale() -> str:
@@ -32,6 +31,12 @@ def _tiles() -> str:
 def _faces() -> str:
     faces = fields([knob for knob in KNOBS.values() if knob.section == "faces"], form=_FORM, help_line=True)
     return _section("faces", "Face restoration", faces, '<p class="hint" data-no-faces role="status" hidden></p>')
+
+
+def _caption() -> str:
+    caption = fields([KNOBS["captioner"], KNOBS["captioner_2"]], form=_FORM, help_line=True)
+    note = '<p class="hint" data-no-captioner role="status" hidden></p>'
+    return _section("caption", "Caption", caption, note)
 
 
 def _section(name: str, title: str, inside: str, before: str = "") -> str:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from html import escape
 
+from modules.schema.captioning import NONE as NO_CAPTIONER
 from modules.schema.knob import Knob, knobs
 from modules.schema.parts import LATENT_UPSCALERS, PARTS, SAME_CHECKPOINT
 from modules.schema.request import GenerationRequest
@@ -40,6 +41,8 @@ _LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "refiner.checkpoint": ("checkpoints", ("",)),
     "upscaler_1": ("upscalers", _UPSCALERS),
     "upscaler_2": ("upscalers", _UPSCALERS),
+    "captioner": ("captioners", (NO_CAPTIONER,)),
+    "captioner_2": ("captioners", (NO_CAPTIONER,)),
     "checkpoint_a": ("checkpoints", ("",)),
     "checkpoint_b": ("checkpoints", ("",)),
     "checkpoint_c": ("checkpoints", ("",)),

@@ -43,11 +43,14 @@ _ICONS: dict[str, str] = {
     "left": '<path d="m14 6-6 6 6 6"/>',
     "right": '<path d="m10 6 6 6-6 6"/>',
     "star": '<path d="m12 4 2.4 5 5.6.8-4 3.9 1 5.5-5-2.7-5 2.7 1-5.5-4-3.9 5.6-.8z"/>',
+    "language": '<circle cx="12" cy="12" r="9"/><path d="M3 12h18M12 3c5 5 5 13 0 18M12 3c-5 5-5 13 0 18"/>',
     "person": '<circle cx="12" cy="8" r="4"/><path d="M4 20c1-4 4-6 8-6s7 2 8 6"/>',
     "queue": '<path d="M4 6h16M4 12h16M4 18h9"/>',
     "up": '<path d="m6 14 6-6 6 6"/>',
     "down": '<path d="m6 10 6 6 6-6"/>',
     "pause": '<path d="M9 5v14M15 5v14"/>',
+    "help": '<circle cx="12" cy="12" r="9"/><path d="M9.5 9.5a2.5 2.5 0 1 1 3.700 2.200c-.8.500-1.200 1-1.200 1.800'
+    'M12 16.500h.01"/>',
     "reset": '<path d="M4 11a8 8 0 1 1 .7 4.5M4 4v7h7"/>',
 }
 

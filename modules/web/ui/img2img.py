@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modules.web.ui.captioner import interrogate
 from modules.web.ui.form import PART_KNOBS, button, field, part_fields, part_section
 from modules.web.ui.painter import PART, STATE, modes, painter
 from modules.web.ui.prompt import prompts
@@ -18,7 +19,7 @@ def build() -> None:
     measure = button("measure", "Width and height of the picture", "measure")
     workspace(
         _FORM,
-        f"{prompts(_FORM)}{run_bar()}{_begin()}{_image()}{_mask()}{often(_FORM, measure)}"
+        f"{prompts(_FORM)}{interrogate(_FORM)}{run_bar()}{_begin()}{_image()}{_mask()}{often(_FORM, measure)}"
         f"{sometimes(_FORM, _sections())}",
     )
 

@@ -25,6 +25,7 @@ from modules.web.ui import (
     gallery,
     img2img,
     merger,
+    models,
     pnginfo,
     queue,
     settings,
@@ -32,7 +33,9 @@ from modules.web.ui import (
     train,
     txt2img,
 )
+from modules.web.ui.about import about
 from modules.web.ui.extension_parts import PageExtensions, add_tabs, head
+from modules.web.ui.heading import heading
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 STATIC_ROUTE = "/static/webui"
@@ -47,10 +50,12 @@ STYLES = (
     "canvas",
     "pnginfo",
     "cards",
+    "captioners",
     "extras",
     "extensions",
     "gallery",
     "merger",
+    "models",
     "scripts",
     "train",
     "runs",
@@ -58,7 +63,9 @@ STYLES = (
     "settings",
     "presets",
     "access",
+    "news",
     "small",
+    "reach",
 )
 
 TABS: dict[str, Callable[[], None]] = {
@@ -69,6 +76,7 @@ TABS: dict[str, Callable[[], None]] = {
     "Gallery": gallery.build,
     "PNG Info": pnginfo.build,
     "Checkpoint Merger": merger.build,
+    "Models": models.build,
     "Settings": settings.build,
     "Extensions": extensions.build,
 }
@@ -96,9 +104,11 @@ def build(app: HasSettings) -> gr.Blocks:
     """The page; `app` gives its settings (colours) and extensions."""
     with gr.Blocks(analytics_enabled=False, title="Stable Diffusion", fill_width=True) as page:
         topbar.build()
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             for name, build_tab in TABS.items():
                 with gr.Tab(name, elem_id=f"tab-{name.lower().replace(' ', '')}"):
+                    heading(name)
+                    about(name)
                     build_tab()
             add_tabs(app.extensions)
         cards.build()
@@ -138,5 +148,7 @@ def _head(theme: str) -> str:
         f'<meta name="webui-theme" content="{escape(theme)}">'
         f'<script src="{STATIC_ROUTE}/theme.js"></script>'
         f"{styles}"
+        f'<script src="/api/v1/words.js"></script>'
+        f'<script type="module" src="{STATIC_ROUTE}/translate.js"></script>'
         f'<script type="module" src="{STATIC_ROUTE}/app.js"></script>'
     )

@@ -35,6 +35,7 @@ class PageState(Frozen):
     base: str = knob("", "Picture", "The picture under the painting.", hidden=True)
     mask: str = knob("", "Mask", "What is masked.", hidden=True)
     paint: str = knob("", "Painting", "What is painted.", hidden=True)
+    captioner: str = knob("", "Captioner", "Who was asked last to describe the picture.", hidden=True)
 
 
 STATE = knobs(PageState)
@@ -121,5 +122,7 @@ def _empty(form: str) -> str:
         f'<div class="easel-call"><label class="drop-call" for="{form}-file"><b>Drop a picture here</b>'
         "<span>or choose a file, or paste one</span></label>"
         f'<input type="file" id="{form}-file" accept="image/*" aria-label="Picture to begin with">'
-        '<button type="button" class="second small" data-action="blank">Start with a white sheet</button></div>'
+        '<button type="button" class="second small" data-action="blank">Start with a white sheet</button>'
+        '<button type="button" class="second small" data-action="example-picture">Use an example picture</button>'
+        "</div>"
     )

@@ -10,9 +10,10 @@ def place() -> str:
     return (
         '<button type="button" class="tool wide who" data-action="who" aria-haspopup="dialog" '
         f'aria-controls="who-menu" hidden>{svg("person")}<span data-who-name></span></button>'
-        '<div class="menu who-menu" id="who-menu" popover data-who-menu role="dialog" aria-label="People">'
+        '<div class="menu who-menu" id="who-menu" popover autofocus tabindex="-1" data-who-menu role="dialog" '
+        'aria-label="People">'
         '<p data-who-line></p><ul class="who-limits" data-who-limits></ul>'
-        '<section data-share hidden><h3 data-share-title></h3><p class="menu-note" data-share-note></p>'
+        '<section data-share hidden><h2 data-share-title></h2><p class="menu-note" data-share-note></p>'
         '<img class="share-code" data-share-code alt="QR code of the first address" hidden>'
         '<ul class="share-list" data-share-list></ul>'
         '<p class="menu-note" data-share-state role="status"></p>'

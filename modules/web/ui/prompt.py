@@ -35,19 +35,15 @@ def _box(form: str, knob: Knob, tools: str, *, rows: int) -> str:
         f'<ul class="complete" id="{name}-complete" data-complete role="listbox" '
         f'aria-label="Names for the {knob.label.lower()}" hidden></ul></div>'
         '<p class="chunks" data-chunks hidden></p>'
-        f'<ul class="notes" id="{name}-notes" data-notes role="status"></ul>'
+        f'<div role="status"><ul class="notes" id="{name}-notes" data-notes></ul></div>'
         f'<span class="unseen" id="{name}-help">{knob.help}</span></div>'
     )
 
 
 def _tool_row(form: str) -> str:
-    opener = (
-        f'type="button" class="tool wide" data-action="styles" aria-haspopup="dialog" aria-controls="{form}-styles"'
-    )
-    cards = 'type="button" class="tool wide" data-action="cards" aria-haspopup="dialog"'
-    presets = (
-        f'type="button" class="tool wide" data-action="presets" aria-haspopup="dialog" aria-controls="{form}-presets"'
-    )
+    cards = 'type="button" class="tool wide" aria-haspopup="dialog" aria-expanded="false" data-action="cards"'
+    opener = f'{cards.replace("cards", "styles")} aria-controls="{form}-styles"'
+    presets = f'{cards.replace("cards", "presets")} aria-controls="{form}-presets"'
     return (
         f'<div class="prompt-tools" data-prompt-tools><button {opener}>{svg("styles")}<span>Styles</span></button>'
         f'<ul class="chips" data-chips aria-label="Styles in use"></ul>'

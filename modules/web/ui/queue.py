@@ -27,7 +27,7 @@ def opener() -> str:
 
 def _markup() -> str:
     return (
-        '<aside class="drawer queue" data-panel="queue" role="dialog" aria-labelledby="queue-title" tabindex="-1" '
+        '<div class="drawer queue" data-panel="queue" role="dialog" aria-labelledby="queue-title" tabindex="-1" '
         'hidden><header class="drawer-head"><h2 id="queue-title">Queue</h2>'
         f"{_pause()}{button('close-queue', 'Close', 'clear')}</header>"
         '<p class="queue-paused" data-queue-paused role="status" hidden></p>'
@@ -37,7 +37,7 @@ def _markup() -> str:
         '<p class="queue-more" data-queue-more hidden></p>'
         "<section data-queue-history hidden><h3>Recent</h3>"
         '<ul class="queue-list" data-queue-recent aria-label="Your recent jobs"></ul></section></div>'
-        '<p class="unseen" data-queue-said role="status" aria-live="polite"></p></aside>'
+        '<p class="unseen" data-queue-said role="status" aria-live="polite"></p></div>'
     )
 
 

@@ -6,6 +6,8 @@ from html import escape
 
 import gradio as gr
 
+from modules.schema.captioning import CaptionRequest
+from modules.schema.knob import knobs
 from modules.web.ui.form import button
 from modules.web.ui.icons import svg
 from modules.web.ui.train_options import options
@@ -29,7 +31,8 @@ def _markup() -> str:
     return (
         '<form class="train form" data-panel="train" aria-label="Train" novalidate>'
         f'<div class="walk-row"><nav aria-label="Steps of a training"><ol class="walk">{_walk()}</ol></nav>'
-        f"{_walk_on()}</div>{shown}{_crop()}</form>"
+        f'{_walk_on()}</div><p class="hint"><a href="/docs/training" target="_blank">The guide: from a folder of '
+        f"pictures to a new word</a></p>{shown}{_crop()}</form>"
     )
 
 
@@ -98,7 +101,10 @@ def _drop() -> str:
         '<div class="source train-drop" data-train-drop data-state="empty"><div class="source-call">'
         '<span class="source-words">Drop pictures, a zip, or a folder here</span>'
         '<span class="hint">Texts beside them (.txt) become their captions.</span>'
-        f'<span class="source-tools">{choosers}</span></div>'
+        f'<span class="source-tools">{choosers}</span>'
+        '<span class="train-example" data-train-example><button type="button" class="second small" '
+        'data-action="example-set">Try it with an example</button>'
+        '<span class="hint">24 drawings of one hand, and the preset “Quick look”.</span></span></div>'
         '<div class="bar" role="progressbar" aria-label="Upload" aria-valuemin="0" aria-valuemax="100" '
         "data-upload hidden><i></i></div></div>"
     )
@@ -150,8 +156,7 @@ def _captions() -> str:
     return (
         f'<div class="caption-tools" role="group" aria-label="Change captions">{_edit()}'
         f"{button('undo-captions', 'Undo', 'undo', text=True)}"
-        f"{button('captioner', 'Write them automatically', 'pencil', text=True)}"
-        '<span class="saved" data-saved role="status"></span></div>'
+        f'<span class="saved" data-saved role="status"></span></div>{_automatic()}'
         '<div class="scope" data-scope><span data-scope-words></span>'
         '<button type="button" class="quiet" data-action="select-all">Select all</button>'
         '<button type="button" class="quiet" data-action="select-empty">Select those without a caption</button>'
@@ -161,6 +166,30 @@ def _captions() -> str:
         '<aside class="two-side" aria-labelledby="tags-title"><h2 id="tags-title">Tags</h2>'
         '<p class="hint">Click one to see the pictures that have it.</p>'
         '<ul class="tags" data-tags></ul></aside></div>'
+    )
+
+
+def _automatic() -> str:
+    """Who writes captions by themselves, how sure of a tag they must be, and what becomes of those that are there."""
+    existing = (
+        ("Keep", "Keep captions that are there"),
+        ("Replace", "Replace captions that are there"),
+        ("Prepend", "Put it before what is there"),
+        ("Append", "Put it after what is there"),
+    )
+    options = "".join(f'<option value="{value}">{words}</option>' for value, words in existing)
+    threshold = knobs(CaptionRequest)["interrogate_deepbooru_score_threshold"]
+    return (
+        '<div class="caption-tools" role="group" aria-label="Automatic captions" data-automatic>'
+        '<div class="field"><label for="captioner">Who writes</label><div class="control">'
+        '<select id="captioner" data-list="captioners" autocomplete="off"></select></div></div>'
+        '<div class="field"><label for="captioner-existing">Captions in files</label><div class="control">'
+        f'<select id="captioner-existing" autocomplete="off">{options}</select></div></div>'
+        f'<div class="field" data-captioner-threshold hidden><label for="captioner-threshold" '
+        f'title="{escape(threshold.help)}">{escape(threshold.label)}</label><div class="control">'
+        '<input type="number" id="captioner-threshold" min="0" max="1" step="0.01" placeholder="as in Settings" '
+        'autocomplete="off"></div></div>'
+        f"{button('captioner', 'Write them automatically', 'pencil', text=True)}</div>"
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from html import escape
 
 from modules.schema.knob import Knob, knobs
-from modules.schema.training import PRESETS, TrainingRequest
+from modules.schema.training import LEARN_RATES, PRESETS, TrainingRequest
 from modules.web.ui.form import KNOBS, choice, fields
 from modules.web.ui.icons import svg
 
@@ -28,7 +29,8 @@ _IN_SIGHT = frozenset((*_WHAT, *_DATA, *_LEARNING, *_ELSEWHERE))
 
 def options() -> str:
     """Markup of the step: the form at the left, what comes of it at the right."""
-    return f'<div class="two"><div class="two-main options">{_form()}</div>{_side()}</div>'
+    rates = escape(json.dumps(LEARN_RATES))
+    return f'<div class="two"><div class="two-main options" data-rates="{rates}">{_form()}</div>{_side()}</div>'
 
 
 def _form() -> str:

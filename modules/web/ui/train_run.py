@@ -20,7 +20,7 @@ def run() -> str:
 def _head() -> str:
     return (
         '<header class="run-head"><div class="run-title"><h2 data-run-name></h2>'
-        '<span class="run-lamp" data-run-state role="status"></span></div>'
+        '<span class="run-lamp" data-run-state></span></div>'
         f'<div class="run-actions">{_actions()}</div></header>'
         '<div class="bar" role="progressbar" aria-label="Progress of the training" aria-valuemin="0" '
         'aria-valuemax="100" aria-valuenow="0" data-run-bar><i></i></div>'
