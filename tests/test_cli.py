@@ -37,7 +37,8 @@ def _other_value(knob: Knob) -> Any:
     if knob.kind is bool:
         return not knob.default
     if knob.kind is str:
-        return next((choice for choice in knob.choices or ("something",) if choice != knob.default), None)
+        text = "https://example.org/x" if knob.name == "webhook_url" else "something"
+        return next((choice for choice in knob.choices or (text,) if choice != knob.default), None)
     low = knob.minimum if knob.minimum is not None else 0
     return (
         knob.kind(low + 1 if low + 1 != knob.default else low + 2) if (knob.maximum or 9) > 2 else knob.kind(low or 1)

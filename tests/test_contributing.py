@@ -89,6 +89,11 @@ def test_a_tab_is_a_file_and_a_line(copy: Path) -> None:
     line = '    "Checkpoint Merger": merger.build,\n'
     assert line in text
     text = text.replace(line, f'{line}    "Hello": hello.build,\n')
+    about = folder / "about.py"
+    words = about.read_text(encoding="utf-8").replace(
+        '    "Models": ', '    "Hello": "Says hello.",\n    "Models": ', 1
+    )
+    about.write_text(words, encoding="utf-8")
     page.write_text(text.replace("\nSTATIC = ", "\nfrom modules.web.ui import hello\nSTATIC = ", 1), encoding="utf-8")
     code = """
 from types import SimpleNamespace

@@ -58,7 +58,7 @@ PIECES = {
     "tiling",
 }
 ENGINE_ORDER = (
-    {"torchvision_ops", "orders"},
+    {"torchvision_ops", "orders", "pipes"},
     {"diffusion", "pixels"},
     {"families"},
     {"text"},
@@ -83,6 +83,7 @@ ONLY_IN = {
     "xformers": ("engine",),
     "torchvision": ("engine",),
     "spandrel": ("engine",),
+    "onnxruntime": ("engine",),
 }
 
 # Extensions in A1111's manner build their options with Gradio; what A1111 adds to it is there for those that ask.
@@ -90,7 +91,7 @@ ELSEWHERE = {("modules/extensions/a1111/names/ui_components.py", "gradio")}
 
 MODULES = sources("modules")
 WEB_PROCESS = ("modules.web.server", "modules.service.app", "modules.cli", "modules.web.ui.page")
-HEAVY = ("torch", "transformers", "diffusers", "accelerate", "xformers", "torchvision", "spandrel")
+HEAVY = ("torch", "transformers", "diffusers", "accelerate", "xformers", "torchvision", "spandrel", "onnxruntime")
 NEED_TORCHVISION = {"transformers", "diffusers", "spandrel"}
 
 

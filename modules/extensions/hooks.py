@@ -64,7 +64,8 @@ def register_upscalers(register: Register) -> None:
 
 @_spec
 def register_captioners(register: Register) -> None:
-    """`register("name", function)`; `function(picture)` gives the words for an RGB picture."""
+    """`register("name", function)`; `function(picture)` gives the words for an RGB picture. It stands beside BLIP and
+    the WD taggers in Interrogate, Extras and the captions of Train."""
 
 
 @_spec

@@ -2,7 +2,8 @@
 
 UserError                 a sentence for the user: what, where, what to do
 ├── BadRequest            a value in the request cannot be used (422)
-│   └── UnknownName       a name that nothing answers to; suggests near ones
+│   ├── UnknownName       a name that nothing answers to; suggests near ones
+│   └── NoCaptioner       what describes pictures has no model on this machine (409)
 ├── NotFound              a job, file or page that is not there (404)
 ├── NotAllowed            what only the machine's owner may do (403)
 ├── TooMuch               a limit of this person is reached; later there is room again (429)
@@ -48,6 +49,10 @@ class UnknownName(BadRequest):
         told = f"The {what} {name!r} cannot be told: {reason}." if reason else f"There is no {what} named {name!r}."
         super().__init__(told + hint, field)
         self.name = name
+
+
+class NoCaptioner(BadRequest):
+    """What is to describe pictures has no model on this machine; the message says which files belong where."""
 
 
 class NotFound(UserError):

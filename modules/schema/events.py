@@ -39,6 +39,7 @@ class ImageDone:
 
     `request`: the resolved request of this picture alone, as JSON data. `facts`: what the engine knows beside it, by
     infotext key (Model, Model hash, VAE, ...), in writing order. `partial`: interrupted before its last step.
+    `caption`: what is seen in it, where that was asked for.
     """
 
     index: int
@@ -48,6 +49,7 @@ class ImageDone:
     facts: dict[str, Any]
     partial: bool
     pixels: bytes
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,16 @@ class ImageSaved:
     infotext: str
     partial: bool = False
     sheet: bool = False
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """What `captioner` sees in picture `index` of those that it was asked to look at."""
+
+    index: int
+    captioner: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -162,6 +174,7 @@ Event = (
     | Preview
     | ImageDone
     | ImageSaved
+    | Captioned
     | TrainStep
     | TrainFile
     | Notice

@@ -6,13 +6,31 @@ Order of precedence: command line, then `config.json` in the data folder, then t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
+from pydantic import AfterValidator
+
+from modules.schema.captioning import OPTIONS, CaptionOptions
 from modules.schema.knob import knob
+from modules.schema.languages import checked_language, language_choices
 from modules.schema.request import Frozen
 
 
-class Settings(Frozen):
+def _web_address(text: str) -> str:
+    """The address without spaces around it; raises ValueError for what is none of the web."""
+    text = text.strip()
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if text and (not usable or any(letter <= " " or letter == "\x7f" for letter in text)):
+        raise ValueError("an address that begins with http:// or https://")
+    return text
+
+
+class Settings(CaptionOptions):
     """All settings; folders empty means "below the data folder, with A1111's name"."""
 
     data_dir: str = knob("", "Data folder", "Holds models, embeddings, outputs; empty is this program's own folder.",
@@ -50,6 +68,11 @@ class Settings(Frozen):
                                  "/sdapi/v1/server-stop and server-kill.", section="server")  # fmt: skip
     autolaunch: bool = knob(False, "Open a browser", "Open the page in a browser when it is up.", section="server")
     theme: Literal["system", "light", "dark"] = knob("system", "Theme", "Colours of the page.", section="server")
+    first_steps: bool = knob(True, "First steps", "A short tour of the page at a person's first visit.",
+                             section="server")  # fmt: skip
+    language: Annotated[str, AfterValidator(checked_language)] = knob(
+        "browser", "Language", "Of the page; browser is what the browser asks for. The API and what is in pictures "
+        "stay the same.", section="server", choices=language_choices)  # fmt: skip
     log_level: Literal["debug", "info", "warning", "error"] = knob("info", "Log level", "How much the log says.",
                                                                    section="server")  # fmt: skip
 
@@ -73,6 +96,23 @@ class Settings(Frozen):
     resume_training: bool = knob(True, "Go on with trainings",
                                  "A training that was running when the program ended goes on at the next start; "
                                  "otherwise it waits for Resume.", section="engine")  # fmt: skip
+
+    notify: bool = knob(False, "Notification when done", "The browser tells when a picture or a training is done or "
+                        "has failed, while the page is out of sight.", section="news")  # fmt: skip
+    notify_sound: bool = knob(False, "Sound when done", "A short sound then; notification.mp3 in the data folder "
+                              "is played instead where there is one.", section="news")  # fmt: skip
+    webhook_url: Annotated[str, AfterValidator(_web_address)] = knob(
+        "", "Webhook", "An address that is told when a training has ended or failed: any that takes JSON, or a topic "
+        "of ntfy (https://ntfy.sh/your-topic). Empty tells nobody.", section="news",
+    )  # fmt: skip
+    webhook_events: Literal["trainings", "trainings and failures", "everything"] = knob(
+        "trainings", "What it is told", "Ends of trainings; failed jobs of any kind too; or the end of every job.",
+        section="news",
+    )  # fmt: skip
+    webhook_format: Literal["auto", "json", "ntfy"] = knob(
+        "auto", "How it is told", "auto is ntfy for ntfy.sh and hosts that begin with ntfy, else JSON.",
+        section="news",
+    )  # fmt: skip
 
     previews: bool = knob(True, "Live preview", "Show the picture while it is drawn.", section="preview")
     previews_per_second: float = knob(2.0, "Previews a second", "At most this many.", ge=0.1, le=20, step=0.1,
@@ -100,6 +140,9 @@ class Settings(Frozen):
     write_infotext: bool = knob(True, "Write parameters into pictures", "A1111's text and our exact JSON.",
                                 section="saving")  # fmt: skip
 
+    training_devices: str = knob("", "Cards that learn along", "Further graphics cards of a training whose step has "
+                                 "several pictures, as in 1,2; empty is the engine's alone.",
+                                 section="training")  # fmt: skip
     dataset_filename_word_regex: str = knob("", "Filename word regex", "What of a picture's file name is "
                                             "its caption; empty is all but leading digits.",
                                             section="training")  # fmt: skip
@@ -111,6 +154,9 @@ class Settings(Frozen):
     inputs_gib: float = knob(10.0, "Keep input pictures", "When the pictures that were sent for img2img and Extras "
                              "take more than this, those that were used longest ago are forgotten.", ge=0.1, le=10000,
                              step=0.1, unit="GiB", section="server")  # fmt: skip
+
+    model_gib: float = knob(32.0, "Largest model file", "That is taken by upload or download on the Models page.",
+                            ge=0.001, le=100000, step=1, unit="GiB", section="server")  # fmt: skip
 
     user_queue: int = knob(20, "Jobs in the queue", "How many jobs of one person may wait or run; 0 is no limit. As "
                            "all of these, it is for people who are not the owner.", ge=0, le=100000, step=1,
@@ -132,27 +178,34 @@ class Settings(Frozen):
 
 SECTIONS: dict[str, str] = {
     "saving": "Saving pictures",
+    "news": "When something is done",
     "preview": "Live preview",
     "model": "Checkpoints",
     "engine": "Engine",
     "training": "Training",
+    "captions": "Captions of pictures",
     "limits": "Limits of other people",
     "server": "Server and page",
     "folders": "Folders",
 }
 """The settings' sections in the order of their page."""
 
-PERSONAL = ("theme", "previews", "previews_per_second")
+PERSONAL = ("theme", "language", "previews", "previews_per_second", "notify", "notify_sound", "first_steps")
 """Settings of which each person may have a value of their own; the file says what the others have."""
 
 LIVE = frozenset({
-    "theme", "previews", "previews_per_second", "samples_save", "save_to_dirs", "directories_filename_pattern",
+    "theme", "language", "previews", "previews_per_second", "notify", "notify_sound", "first_steps", "webhook_url",
+    "webhook_events", "webhook_format", "samples_save", "save_to_dirs", "directories_filename_pattern",
     "samples_filename_pattern", "filenames_max_length", "samples_format", "jpeg_quality", "save_txt",
     "write_infotext", "trash_days", "dataset_filename_word_regex", "dataset_filename_join_string", "history_days",
-    "inputs_gib", "api_enable_requests", "api_server_stop", "retry_lost_jobs", "resume_training", "user_queue",
-    "user_size", "user_steps", "user_batch", "user_pictures", "user_training_steps",
+    "inputs_gib", "model_gib", "api_enable_requests", "api_server_stop", "retry_lost_jobs", "resume_training",
+    "user_queue",
+    "user_size", "user_steps", "user_batch", "user_pictures", "user_training_steps", *OPTIONS,
 })  # fmt: skip
 """Settings that take effect as soon as they are changed; the others do at the next start."""
+
+SECRET = frozenset({"webhook_url"})
+"""Settings whose values stay out of logs and reports: an address may have a password in it, or be one."""
 
 NOT_IN_FILE = frozenset({"data_dir"})
 """Settings that decide which file is read, so that it cannot say them."""

@@ -14,7 +14,7 @@ from typing import Self
 
 from modules.schema.engine import ModelRef
 from modules.schema.errors import SetupError, UserError
-from modules.schema.events import EngineStatus, Finished
+from modules.schema.events import EngineStatus, Event, Finished
 from modules.schema.orders import AnyOrder
 from modules.schema.request import GenerationRequest
 from modules.schema.settings import Folders, Settings, folders
@@ -32,6 +32,8 @@ from modules.service.library import Library
 from modules.service.limits import Drawn, Limits
 from modules.service.line import Line
 from modules.service.merging import MergeFinder
+from modules.service.models.desk import ModelDesk
+from modules.service.models.files import ModelFile
 from modules.service.outputs import Outputs
 from modules.service.people import People
 from modules.service.picture_access import PictureAccess
@@ -81,7 +83,7 @@ class App(Library, PictureAccess, Watching):
         self.refresh()
         self._jobs = Jobs(places.state)
         self.people = People(places)
-        self._streams = Streams(self._jobs, self.extensions.listeners.hear)
+        self._streams = Streams(self._jobs, self._hear)
         self._estimates = Estimates(self._jobs)
         self._temporary = places.state / f"temporary-{self._jobs.slot}"
         self._outputs = Outputs(places, settings)
@@ -111,6 +113,7 @@ class App(Library, PictureAccess, Watching):
         self.extensions.listeners.wire(self._jobs.get, self._pictures.path)
         self._dispatcher = self._make_dispatcher(commands, program, trains=trains)
         self.line = self._make_line()
+        self.models = ModelDesk.of(self.model_files, self.engines, self._jobs, settings, self._moved)
         self.training = Training(
             runs,
             states,
@@ -152,13 +155,15 @@ class App(Library, PictureAccess, Watching):
 
     def use(self, settings: Settings) -> None:
         super().use(settings)
-        for part in (self._outputs, self._unsaved, self.limits, self.gallery, self._dispatcher):
+        for part in (self._outputs, self._unsaved, self.limits, self.gallery, self._dispatcher, self.models):
             part.use(settings)
 
     def close(self) -> None:
         """End the engine; the running job is interrupted with what it has, waiting ones wait for the next start."""
+        self.models.close()
         self._dispatcher.close()
         self._streams.close()
+        self.webhook.close()
         self.gallery.close()
         self._jobs.close()
         self.extensions.close()
@@ -282,6 +287,10 @@ class App(Library, PictureAccess, Watching):
 
     # Inside
 
+    def _hear(self, job_id: str, event: Event) -> None:
+        self.extensions.listeners.hear(job_id, event)
+        self.webhook.hear(event, lambda: self._jobs.get(job_id))
+
     def _resolve(self, request: GenerationRequest) -> tuple[GenerationRequest, ModelRef]:
         resolved, model, _ = resolve(
             request,
@@ -293,6 +302,11 @@ class App(Library, PictureAccess, Watching):
         for name in picture_names(resolved):
             self.inputs.use(name)
         return resolved, model.replace(named=self.named.files(resolved))
+
+    def _moved(self, old: ModelFile, new: ModelFile) -> None:
+        """A renamed checkpoint stays selected."""
+        if old.kind == "checkpoint" and old.name == self._selected:
+            self.select_checkpoint(new.name)
 
     def _make_limits(self) -> Limits:
         return Limits(

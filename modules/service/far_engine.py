@@ -92,8 +92,10 @@ class FarEngine:
         return Path(f"{self._host}:webui-engine-{self.far_pid}.log")
 
     def takes(self, order: AnyOrder) -> bool:
-        """What draws. The others read and write folders of this machine."""
-        return isinstance(order, GenerationRequest | ScriptRequest | ExtrasRequest)
+        """What draws. The others read and write folders of this machine, and captioners' models are only here."""
+        if isinstance(order, ExtrasRequest):
+            return not order.captioners
+        return isinstance(order, GenerationRequest | ScriptRequest)
 
     def start(self) -> None:
         for thread in self._threads:

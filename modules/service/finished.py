@@ -22,7 +22,7 @@ _LONGEST_SIDE = 65_000
 
 @dataclass(frozen=True)
 class FinishedFile:
-    """A PNG file with its text, and where below the outputs folder it belongs."""
+    """A PNG file with its text, and where below the outputs folder it belongs; `caption` goes into a .txt beside."""
 
     index: int
     data: bytes
@@ -33,6 +33,7 @@ class FinishedFile:
     base: str = ""
     stem: str = ""
     sheet: bool = False
+    caption: str = ""
 
 
 def extras_file(done: ImageDone, request: ExtrasRequest) -> FinishedFile:
@@ -43,7 +44,8 @@ def extras_file(done: ImageDone, request: ExtrasRequest) -> FinishedFile:
     name = request.names[done.index] if done.index < len(request.names) else ""
     data = encode_png(done.pixels, done.width, done.height, made, others={"extras": what, "postprocessing": what})
     text = "\n".join(part for part in (made, what) if part)
-    return FinishedFile(done.index, data, done.width, done.height, text, EXTRAS, stem=PurePath(name).stem)
+    stem, caption = PurePath(name).stem, done.caption
+    return FinishedFile(done.index, data, done.width, done.height, text, EXTRAS, stem=stem, caption=caption)
 
 
 def sheet_file(sheet: Sheet, index: int, infotext: str, *, kind: str = GRIDS) -> FinishedFile:

@@ -16,9 +16,11 @@ from modules.service.captioning import CaptionDoor
 from modules.service.datasets import Datasets
 from modules.service.extensions import Extensions
 from modules.service.inputs import InputPictures
+from modules.service.models.files import Catalogs, ModelFiles
 from modules.service.named import Named
 from modules.service.personal import Personal
 from modules.service.settings import SettingsDesk
+from modules.service.webhook import Webhook
 
 
 class Library:
@@ -38,6 +40,7 @@ class Library:
             folder.mkdir(parents=True, exist_ok=True)
         self.desk = SettingsDesk(settings, places.data / FILE, self.use)
         self.personal = Personal(places.state / "people")
+        self.webhook = Webhook(settings)
         self.extensions = extensions or Extensions.of(settings, places)
         self.checkpoints = CheckpointCatalog(places.checkpoints, places.state / "checkpoints.sqlite")
         self.vaes = VaeCatalog(places.vae, places.state / "vae.sqlite", places.checkpoints)
@@ -45,16 +48,20 @@ class Library:
         self.embeddings = EmbeddingCatalog((places.embeddings,), places.state / "embeddings.sqlite")
         folders = {"lora": places.loras, "hypernet": places.hypernetworks}
         self.networks = NetworkCatalog(folders, places.state / "networks.sqlite")
+        catalogs = Catalogs(self.checkpoints, self.vaes, self.networks, self.embeddings, self.upscalers)
+        self.model_files = ModelFiles(catalogs, places)
         self.named = Named(self.networks, self.embeddings)
         self.inputs = InputPictures(places.state / "inputs")
         self.styles = StyleFile(places.data / "styles.csv")
         self.datasets = Datasets.of(places, settings, self.named.tokenizer)
-        self.captions = CaptionDoor(self.datasets, places.models / "BLIP")
+        self.captions = CaptionDoor(self.datasets, self.inputs, places.models, settings)
 
     def use(self, settings: Settings) -> None:
         """Take over settings that were changed while the program runs."""
         self.settings = settings
         self.datasets.use(settings)
+        self.captions.use(settings)
+        self.webhook.use(settings)
 
     def previews_of(self, owner: str) -> float:
         """Live previews a second in the jobs of that person; 0 for none."""

@@ -14,7 +14,7 @@ from datetime import date
 
 from PIL import Image
 
-from modules.schema.captioning import CaptionRequest
+from modules.schema.captioning import CaptionRequest, InterrogateRequest
 from modules.schema.errors import BadRequest, NotAllowed, NotFound, TooMuch, UserError
 from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
@@ -141,7 +141,7 @@ class Limits:
             _check_drawing(order.base, bounds)
         elif isinstance(order, ExtrasRequest):
             self._check_extras(order, bounds)
-        else:
+        elif not isinstance(order, InterrogateRequest):
             _check_drawing(order, bounds)
 
     @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modules.schema.captioning import CaptionRequest
+from modules.schema.captioning import CaptionRequest, InterrogateRequest
 from modules.schema.engine import ModelRef
 from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
@@ -32,8 +32,8 @@ def measure(order: AnyOrder, model: ModelRef) -> Measure:
         return Measure(_pictures(order.base, model), _work(order.base) * order.image_count / order.base.image_count)
     if isinstance(order, ExtrasRequest):
         return Measure(f"extras {order.upscaler_1}", len(order.pictures))
-    if isinstance(order, CaptionRequest):
-        return Measure("caption", len(order.pictures))
+    if isinstance(order, CaptionRequest | InterrogateRequest):
+        return Measure(f"caption {order.captioner}", len(order.pictures))
     return Measure("merge", 1.0) if isinstance(order, MergeRequest) else Measure()
 
 

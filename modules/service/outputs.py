@@ -111,8 +111,11 @@ class Outputs:
             raise _cannot_save(error, folder) from error
         return SavedImage(path.relative_to(self._root).as_posix(), path, infotext)
 
-    def save_file(self, data: bytes, infotext: str, *, kind: str, base: str = "", stem: str = "") -> SavedImage:
-        """Write a finished PNG file below `KIND/FOLDERS`, as NUMBER-STEM, or with a `base` as BASE-NUMBER-STEM.
+    def save_file(
+        self, data: bytes, infotext: str, *, kind: str, base: str = "", stem: str = "", caption: str = ""
+    ) -> SavedImage:
+        """Write a finished PNG file below `KIND/FOLDERS`, as NUMBER-STEM, or with a `base` as BASE-NUMBER-STEM; a
+        `caption` goes into the .txt beside it.
 
         Folders follow the date and nothing else of their pattern; raises UserError where it cannot be written.
         """
@@ -125,6 +128,8 @@ class Outputs:
                 begin = f"{base}-{number:04}" if base else f"{number:05}"
                 path = folder / (f"{begin}-{name}.png" if name else f"{begin}.png")
                 write_whole(path, data)
+                if caption:
+                    write_whole(path.with_suffix(".txt"), caption.encode())
         except OSError as error:
             raise _cannot_save(error, folder) from error
         return SavedImage(path.relative_to(self._root).as_posix(), path, infotext)

@@ -62,7 +62,9 @@ class Saver(Protocol):
         self, pixels: bytes, width: int, height: int, request: GenerationRequest, facts: dict[str, Any]
     ) -> tuple[bytes, str, str]: ...
 
-    def save_file(self, data: bytes, infotext: str, *, kind: str, base: str = ..., stem: str = ...) -> SavedImage: ...
+    def save_file(
+        self, data: bytes, infotext: str, *, kind: str, base: str = ..., stem: str = ..., caption: str = ...
+    ) -> SavedImage: ...
 
 
 class ModelFacts(Protocol):
@@ -170,18 +172,17 @@ class Pictures:
     def _save_file(self, job: Job, file: FinishedFile) -> list[Event]:
         """Save a file that has its text already; where it cannot be written it is kept for the page."""
         warnings: list[Event] = []
+        named = {"base": file.base, "stem": file.stem, "caption": file.caption}
         if job.save:
             try:
-                saved = self._outputs.save_file(
-                    file.data, file.infotext, kind=file.kind, base=file.base, stem=file.stem
-                )
+                saved = self._outputs.save_file(file.data, file.infotext, kind=file.kind, **named)
                 return [self._address(job, file, saved.name, saved.path)]
             except (OSError, UserError) as error:
                 log.warning("%s of job %s could not be saved: %s", file.kind, job.id, error)
                 warnings = [] if job.id in self._warned else [self._warning(job, error)]
         kind = f"{TEMPORARY}/{job.id}"
         try:
-            saved = self._temporary.save_file(file.data, file.infotext, kind=kind, base=file.base, stem=file.stem)
+            saved = self._temporary.save_file(file.data, file.infotext, kind=kind, **named)
             return [*warnings, self._address(job, file, saved.name, saved.path)]
         except (OSError, UserError) as error:
             log.warning("%s of job %s is kept in memory: %s", file.kind, job.id, error)
@@ -197,7 +198,8 @@ class Pictures:
             log.exception("the address of %s could not be stored", name)
         if path is not None:
             self._index(path, job.owner)
-        return ImageSaved(file.index, name, file.width, file.height, file.infotext, sheet=file.sheet)
+        size = file.width, file.height
+        return ImageSaved(file.index, name, *size, file.infotext, sheet=file.sheet, caption=file.caption)
 
     def _save_drawn(self, job: Job, done: ImageDone) -> list[Event]:
         request = GenerationRequest.model_validate(done.request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modules.catalog.upscalers import UpscalerCatalog
-from modules.schema.captioning import CaptionRequest
+from modules.schema.captioning import CaptionRequest, InterrogateRequest
 from modules.schema.engine import ModelRef
 from modules.schema.errors import BadRequest
 from modules.schema.events import Notice
@@ -28,6 +28,7 @@ NO_MODEL = ModelRef(checkpoint="")
 MOST_CELLS = 2000
 MOST_PICTURES = 10_000
 
+Untrained = GenerationRequest | ExtrasRequest | MergeRequest | CaptionRequest | InterrogateRequest
 ResolveRequest = Callable[[GenerationRequest], tuple[GenerationRequest, ModelRef]]
 FindMerge = Callable[[MergeRequest], tuple[MergeRequest, dict[str, str]]]
 
@@ -71,7 +72,7 @@ class Planner:
             return ScriptPlan(program, [program.size(index) for index in range(program.cells)], self._part)
         return OnePart(self._training.part(order) if isinstance(order, TrainingRequest) else self._part(order))
 
-    def _part(self, request: GenerationRequest | ExtrasRequest | MergeRequest | CaptionRequest) -> Part:
+    def _part(self, request: Untrained) -> Part:
         if isinstance(request, GenerationRequest):
             resolved, model = self._resolve(request)
             prompted = self._prompted(resolved)
@@ -81,7 +82,11 @@ class Planner:
         if isinstance(request, ExtrasRequest):
             return self._extras(request)
         if isinstance(request, CaptionRequest):
-            return Part(request, NO_MODEL, files=self._captions.files(request))
+            resolved_captions, files = self._captions.caption(request)
+            return Part(resolved_captions, NO_MODEL, files=files)
+        if isinstance(request, InterrogateRequest):
+            resolved_look, files = self._captions.look(request)
+            return Part(resolved_look, NO_MODEL, files=files)
         resolved_merge, files = self._find_merge(request)
         return Part(resolved_merge, NO_MODEL, files=files)
 
@@ -105,7 +110,8 @@ class Planner:
             files["GFPGAN"] = str(self._upscalers.face_restorer("GFPGAN", "gfpgan_visibility"))
         if request.codeformer_visibility:
             files["CodeFormer"] = str(self._upscalers.face_restorer("CodeFormer", "codeformer_visibility"))
-        return Part(request.replace(upscaler_1=first, upscaler_2=second), NO_MODEL, files)
+        request, folders = self._captions.extras(request)
+        return Part(request.replace(upscaler_1=first, upscaler_2=second), NO_MODEL, files, folders)
 
     def _upscaler_files(self, *names: str) -> dict[str, str]:
         entries = {name: self._upscalers.find(name, "upscaler") for name in names}

@@ -12,14 +12,14 @@ from typing import Protocol
 
 from PIL import Image
 
-from modules.schema.captioning import CaptionRequest
+from modules.schema.captioning import CaptionRequest, InterrogateRequest
 from modules.schema.engine import ModelRef
 from modules.schema.extras import ExtrasRequest
 from modules.schema.merge import MergeRequest
 from modules.schema.request import GenerationRequest
 from modules.schema.training import TrainingRequest
 
-Single = GenerationRequest | ExtrasRequest | MergeRequest | TrainingRequest | CaptionRequest
+Single = GenerationRequest | ExtrasRequest | MergeRequest | TrainingRequest | CaptionRequest | InterrogateRequest
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from modules.schema.events import EngineStatus, Event, Failed, Finished, ImageDone, Preview, Progress, pack, to_json
+from modules.schema.events import (
+    Captioned,
+    EngineStatus,
+    Event,
+    Failed,
+    Finished,
+    ImageDone,
+    Preview,
+    Progress,
+    pack,
+    to_json,
+)
 from tests.service.fake_training import train
 
 LENGTHS = struct.Struct(">II")
@@ -85,7 +96,9 @@ class FakeEngine:
     def run(self, job_id: str, request: dict[str, Any]) -> Event:
         if request.get("kind") == "extras":
             return self.enlarge(job_id, request)
-        if request.get("kind") == "merge":
+        if request.get("kind") == "interrogate":
+            return self.look(job_id, request)
+        if request.get("kind") in ("merge", "caption"):
             return Finished("done", 0.001)
         began, prompt = time.monotonic(), request["prompt"]
         if "oom" in prompt:
@@ -103,7 +116,18 @@ class FakeEngine:
         """Flat pictures of the size asked for, or 8x8 pixels."""
         width, height = (request["width"], request["height"]) if request["resize_mode"] == "Scale to" else (8, 8)
         for index in range(len(request["pictures"])):
-            emit(job_id, ImageDone(index, width, height, {}, {}, False, bytes([index]) * (width * height * 3)))
+            caption = "a cat" if request["captioner"] != "None" else ""
+            pixels = bytes([index]) * (width * height * 3)
+            emit(job_id, ImageDone(index, width, height, {}, {}, False, pixels, caption))
+        return Finished("done", 0.001)
+
+    def look(self, job_id: str, request: dict[str, Any]) -> Event:
+        """Its words are who was asked, and how sure it had to be."""
+        if request["deepbooru_filter_tags"] == "bug":
+            return Failed("Something went wrong (log id 1234).", "Error", "1234")
+        for index in range(len(request["pictures"])):
+            words = f"{request['captioner']} {request['interrogate_deepbooru_score_threshold']}"
+            emit(job_id, Captioned(index, request["captioner"], words))
         return Finished("done", 0.001)
 
     def draw(self, job_id: str, request: dict[str, Any], index: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -154,3 +155,13 @@ def test_engines_on_the_cpu_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> 
 def test_gpus_that_make_no_sense_are_refused(gpus: str) -> None:
     with pytest.raises(BadRequest, match="--gpus"):
         engine_commands(Settings(gpus=gpus))
+
+
+def test_training_devices_are_cards() -> None:
+    (command,) = engine_commands(Settings(training_devices="1, cuda:2")).values()
+    assert [word for before, word in pairwise(command) if before == "--training-device"] == ["cuda:1", "cuda:2"]
+    (command,) = engine_commands(Settings()).values()
+    assert "--training-device" not in command
+    for wrong in ("mps", "auto", "cuda", "1;2"):
+        with pytest.raises(BadRequest, match="--training-devices"):
+            engine_commands(Settings(training_devices=wrong))

@@ -142,8 +142,10 @@ def test_warnings_before_the_first_step(client: TestClient, app: App) -> None:
     text = " ".join(loud["warnings"])
     for words in ("a word that the model knows already", "Clip skip is 2", "128x128", "ends at step 10"):
         assert words in text
-    lora = client.post("/api/v1/training/check", json=_order(app, "aharon_kahana", method="LoRA")).json()
-    assert any("0.005 is high for a LoRA" in warning for warning in lora["warnings"])
+    for rate, told in (("0.005", True), ("0.0001", False)):
+        order = _order(app, "aharon_kahana", method="LoRA", learn_rate=rate)
+        lora = client.post("/api/v1/training/check", json=order).json()
+        assert any(f"{rate} is high for a LoRA" in warning for warning in lora["warnings"]) == told
     ordinary = client.post("/api/v1/training/check", json=_order(app, "red fox")).json()
     assert "ordinary words" in ordinary["warnings"][0]
     assert len(ordinary["warnings"]) == 1 + len(quiet["warnings"])

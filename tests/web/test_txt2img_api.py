@@ -232,10 +232,5 @@ def test_a_wrong_type_is_the_frameworks_list(client: TestClient) -> None:
     assert answer.json()["detail"][0]["loc"] == ["body", "steps"]
 
 
-@pytest.mark.parametrize("route", ["interrogate"])
-def test_what_is_not_built_says_so(client: TestClient, route: str) -> None:
-    answer = client.post(f"/sdapi/v1/{route}", json={})
-    assert answer.status_code == 501
-    assert "data set" in answer.json()["detail"]
-    assert client.post(f"/sdapi/v1/{route}", json={"model": "other"}).status_code == 404
+def test_what_a1111_does_not_know_is_not_found(client: TestClient) -> None:
     assert client.post("/sdapi/v1/nonsense", json={}).status_code == 404

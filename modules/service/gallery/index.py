@@ -121,11 +121,11 @@ class Index:
         return Outline(len(numbers), numbers[::page], _days(numbers))
 
     def choices(self, owners: Owners) -> Choices:
-        trash = self._count(Wanted(owners, trash=True))
+        trash = self.total(Wanted(owners, trash=True))
         return Choices(
             models=sorted(self._grouped("model", "by_model", owners).items(), key=lambda item: -item[1]),
             kinds=sorted(self._grouped("kind", "by_kind", owners).items(), key=lambda item: KINDS.index(item[0])),
-            favourites=self._count(Wanted(owners, favourite=True)),
+            favourites=self.total(Wanted(owners, favourite=True)),
             trash=trash,
         )
 
@@ -209,7 +209,8 @@ class Index:
         if rows:
             self._db.write(lambda connection: connection.executemany(sql, rows))
 
-    def _count(self, wanted: Wanted) -> int:
+    def total(self, wanted: Wanted) -> int:
+        """How many there are of what is wanted."""
         sql, values = select("number", wanted)
         return self._db.read(f"SELECT count(*) FROM ({sql})", values)[0][0]
 

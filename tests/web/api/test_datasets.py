@@ -214,8 +214,13 @@ def test_with_a_captioning_model_there_is_a_job(data_set: dict[str, Any], client
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         (folder / name).write_text('{"model_type": "blip"}')
     body = {"ids": list(ids(data_set).values()), "existing": "Keep"}
-    answer = client.post(f"{ADDRESS}/captioner", json=body)
+    options = {"captioner": "clip", "interrogate_clip_num_beams": 2}
+    answer = client.post(f"{ADDRESS}/captioner", json={**body, **options})
+    refused = ({"data_set": "x"}, {"captioner": "?"})
+    wrong = [client.post(f"{ADDRESS}/captioner", json={**body, **one}) for one in refused]
     shutil.rmtree(folder)
     assert answer.status_code == 201
-    assert answer.json()["request"]["kind"] == "caption"
+    assert [one.status_code for one in wrong] == [422, 422]
+    asked = answer.json()["request"]
+    assert (asked["kind"], asked["captioner"], asked["interrogate_clip_num_beams"]) == ("caption", "BLIP", 2)
     assert client.post(f"{ADDRESS}/undo").json()["undone"] == "Automatic captions (2)"

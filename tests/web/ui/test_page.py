@@ -15,7 +15,9 @@ from fastapi.testclient import TestClient
 from modules.schema.knob import Knob
 from modules.schema.settings import Settings
 from modules.web.ui import page
+from modules.web.ui.about import ABOUT
 from modules.web.ui.form import KNOBS, PART_KNOBS, field
+from modules.web.ui.output import EXAMPLES
 
 APP = SimpleNamespace(settings=Settings(), extensions=None)
 
@@ -55,6 +57,18 @@ def test_the_models_are_in_the_top_bar_alone() -> None:
         assert text.count(f'data-knob="{name}"') == 1
 
 
+def test_every_tab_says_in_a_line_what_it_is_for() -> None:
+    assert list(page.TABS) == [name for name in ABOUT if name in page.TABS]
+    lines = re.findall(r'<p class="about">(.+?)</p>', _markup())
+    assert [unescape(line) for line in lines] == list(ABOUT.values())
+    assert max(map(len, lines)) < 100  # two lines of a phone
+
+
+def test_examples_are_prompts_and_in_nobodys_language() -> None:
+    found = re.findall(r'data-example="([^"]+)" translate="no">([^<]+)<', _markup())
+    assert [one for one, _ in found] == [two for _, two in found] == list(EXAMPLES)
+
+
 def test_labels_and_helps_belong_to_a_widget() -> None:
     text = _markup()
     ids = re.findall(r' id="([\w-]+)"', text)
@@ -88,7 +102,7 @@ def test_the_mounted_page_serves_its_own_files() -> None:
     with TestClient(server) as client:
         text = client.get("/").text
         own = re.findall(r'(?:src|href)=\\"(/static/webui/[\w./]+)', text)  # Gradio carries the head as JSON
-        assert len(own) == len(page.STYLES) + 2
+        assert len(own) == len(page.STYLES) + 3  # theme, words, entry
         for path in own:
             answer = client.get(path)
             assert answer.status_code == 200
