@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing import get_context
 
@@ -27,6 +27,7 @@ MIDDLE = 0.35  # of a thing's size, to each side, is told as its place
 NATIVE = (SIDE, SIDE)
 OTHER_SIZES = ((96, 128), (128, 96), (160, 128), (128, 160))
 OTHER_EVERY = 8  # one chunk in so many has one of the other sizes
+ALIKE = ("flat", "outlined", "watercolour")  # styles that are taken for each other
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,19 @@ def fresh_facts(seed: int) -> Facts:
     return sample(FIRST_SEED + seed, split, int(rng.choice(len(LEVEL_SHARES), p=LEVEL_SHARES)))
 
 
-def draw_chunk(first_seed: int, size: tuple[int, int], length: int = CHUNK) -> Chunk:
-    """The drawings of `length` seeds from `first_seed` on."""
+def twin(facts: Facts, seed: int) -> Facts:
+    """The same in another style, one of those that are taken for each other."""
+    others = [style for style in ALIKE if style != facts.style]
+    return replace(facts, style=others[seed % len(others)])
+
+
+def draw_chunk(first_seed: int, size: tuple[int, int], length: int = CHUNK, *, twins: bool = False) -> Chunk:
+    """The drawings of `length` seeds from `first_seed` on; `twins`: every second one is the one before in another
+    style instead.
+    """
     facts = [fresh_facts(first_seed + k) for k in range(length)]
+    if twins:
+        facts[1::2] = [twin(one, first_seed // 2 + k) for k, one in enumerate(facts[: length - 1 : 2])]
     marks = [[labels(one)[name] for name in ATTRIBUTES] for one in facts]
     return Chunk(
         np.stack([draw(one, *size) for one in facts]),
@@ -86,12 +97,12 @@ def chunks(seed: int, processes: int, first: int = 0) -> Iterator[Chunk]:
     start = seed * SEEDS_APART
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         ahead = deque(
-            pool.submit(draw_chunk, start + number * CHUNK, chunk_size(number))
+            pool.submit(draw_chunk, start + number * CHUNK, chunk_size(number), twins=True)
             for number in range(first, first + 2 * processes)
         )
         try:
             for number in count(first + 2 * processes):
                 yield ahead.popleft().result()
-                ahead.append(pool.submit(draw_chunk, start + number * CHUNK, chunk_size(number)))
+                ahead.append(pool.submit(draw_chunk, start + number * CHUNK, chunk_size(number), twins=True))
         finally:
             pool.shutdown(cancel_futures=True)

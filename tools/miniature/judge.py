@@ -32,7 +32,8 @@ from tools.miniature.world.labels import ATTRIBUTES
 log = logging.getLogger(__name__)
 
 BATCH = 32
-RARE, RARE_UNTIL = 16, 0.7  # of a batch, and of the run: drawn in equal shares of the styles
+RARE, RARE_UNTIL = 16, 0.7  # of a batch, and of the run: in equal shares of the styles, each beside its twin
+STYLE_WEIGHT = 3.0  # in the loss: edges of a pixel are learned last
 STEPS_A_CHUNK = 32  # so each drawing is learned from about four times, always spoilt in another way
 POOL = 32  # chunks that are kept
 PEAK_RATE, WARM_UP, DECAY = 1e-3, 0.05, 0.02
@@ -57,10 +58,12 @@ class Pool:
         self._chunks = [*self._chunks[-POOL + 1 :], chunk]
 
     def batch(self, rare: int) -> Chunk:
-        """BATCH drawings, `rare` of them in equal shares of the styles."""
+        """BATCH drawings, `rare` of them in equal shares of the styles and each beside its twin."""
         size = self._chunks[self._rng.integers(len(self._chunks))].size
         fitting = [chunk for chunk in self._chunks if chunk.size == size]
-        places = [self._place(fitting, of_rare=number < rare) for number in range(BATCH)]
+        chosen = [self._place(fitting, of_rare=True) for _ in range(min(rare, BATCH) // 2)]
+        places = [*chosen, *((chunk, j ^ 1) for chunk, j in chosen)]
+        places += [self._place(fitting, of_rare=False) for _ in range(BATCH - len(places))]
         return Chunk(
             np.stack([chunk.pictures[j] for chunk, j in places]),
             np.stack([chunk.labels[j] for chunk, j in places]),
@@ -68,11 +71,13 @@ class Pool:
         )
 
     def _place(self, fitting: list[Chunk], *, of_rare: bool) -> tuple[Chunk, int]:
-        """Any drawing; `of_rare`: one of a style in which few are drawn as soon as one of those in which most are."""
+        """Any drawing but a twin; `of_rare`: one of a style in which few are drawn as soon as one of those in which
+        most are.
+        """
         chunk = fitting[self._rng.integers(len(fitting))]
         shown = chunk.labels[:, _STYLE]
         if not of_rare or (shown < 0).all():
-            return chunk, int(self._rng.integers(CHUNK))
+            return chunk, int(self._rng.integers(CHUNK // 2)) * 2
         style = self._rng.choice(np.unique(shown[shown >= 0]))
         return chunk, int(self._rng.choice(np.flatnonzero(shown == style)))
 
@@ -209,7 +214,8 @@ def _step(course: Course, pool: Pool, done: float, rng: np.random.Generator, dev
 def loss_of(logits: dict[str, Tensor], labels: Tensor) -> Tensor:
     """Sum over attributes of the mean cross entropy where the attribute shows; `labels` [B, attributes], -1 else."""
     parts = [
-        F.cross_entropy(logits[name].float(), labels[:, k], ignore_index=-1, reduction="sum")
+        (STYLE_WEIGHT if name == "style" else 1.0)
+        * F.cross_entropy(logits[name].float(), labels[:, k], ignore_index=-1, reduction="sum")
         / (labels[:, k] >= 0).sum().clamp(min=1)
         for k, name in enumerate(logits)
     ]
