@@ -74,6 +74,7 @@ def test_cards_are_found_by_words_folders_and_keys(open_page: OpenPage, files: P
     page.fill("#cards-search", "nothing like it")
     expect(page.locator("[data-cards-empty]")).to_be_visible()
     page.fill("#cards-search", "")
+    expect(page.locator(f"{PANEL} .card")).to_have_count(2)  # listed anew a moment after the typing
     page.select_option("#cards-folder", "animals")
     expect(page.locator(f"{PANEL} .card")).to_have_count(1)
     page.select_option("#cards-folder", "")
