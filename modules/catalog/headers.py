@@ -26,7 +26,6 @@ MODEL_ENDINGS = SAFETENSORS_ENDINGS + PICKLE_ENDINGS
 
 _MAX_HEADER = 100_000_000
 _MAX_PICKLE = 64 * 2**20
-_AGAIN = "download it again"
 
 
 @dataclass(frozen=True)
@@ -55,24 +54,26 @@ def read_header(path: Path) -> Header:
         if not named_safetensors and start[8:9] == b"{":
             raise ModelFileError(f"{path.name} is a safetensors file in truth: rename it to end in .safetensors.")
         if not named_safetensors:
-            raise ModelFileError(f"{path.name} is not a model file, or is damaged: {_AGAIN}.")
+            raise ModelFileError(f"{path.name} is not a model file, or is damaged: download it again.")
         return read_safetensors(path.name, file, size)
 
 
 def _refuse_other_things(name: str, start: bytes, size: int) -> None:
     """What a failed download leaves in place of a model."""
     if not size:
-        raise ModelFileError(f"{name} is empty (0 bytes): {_AGAIN}.")
+        raise ModelFileError(f"{name} is empty (0 bytes): download it again.")
     text = start.lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<script")):
-        raise ModelFileError(f"{name} is a web page, not a model: log in on the site and {_AGAIN}.")
+        raise ModelFileError(f"{name} is a web page, not a model: log in on the site and download it again.")
     if text.startswith(b"version https://git-lfs"):
-        raise ModelFileError(f"{name} is only a Git LFS pointer, not the model: run 'git lfs pull', or {_AGAIN}.")
+        raise ModelFileError(
+            f"{name} is only a Git LFS pointer, not the model: run 'git lfs pull', or download it again."
+        )
     if start.startswith(b"GGUF"):
         raise ModelFileError(f"{name} is a GGUF file, which cannot be read here: get it as safetensors.")
     if size < 4096 and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start):
         shown = start[:60].decode("ascii").strip()
-        raise ModelFileError(f"{name} holds a text, not a model ({shown!r}): {_AGAIN}.")
+        raise ModelFileError(f"{name} holds a text, not a model ({shown!r}): download it again.")
 
 
 def read_safetensors(name: str, file: BinaryIO, size: int) -> Header:
@@ -80,19 +81,19 @@ def read_safetensors(name: str, file: BinaryIO, size: int) -> Header:
     prefix = file.read(8)
     length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
     if not 2 <= length <= _MAX_HEADER:
-        raise ModelFileError(f"{name} is not a safetensors file, or its start is damaged: {_AGAIN}.")
+        raise ModelFileError(f"{name} is not a safetensors file, or its start is damaged: download it again.")
     if length > size - 8:
-        raise ModelFileError(f"{name} is cut off in its header ({_megabytes(size)} arrived): {_AGAIN}.")
+        raise ModelFileError(f"{name} is cut off in its header ({_megabytes(size)} arrived): download it again.")
     try:
         entries = json.loads(file.read(length))
         metadata = _string_map(entries.pop("__metadata__", None) or {})
         shapes, end = _tensors(entries)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError):
-        raise ModelFileError(f"{name} has a damaged safetensors header: {_AGAIN}.") from None
+        raise ModelFileError(f"{name} has a damaged safetensors header: download it again.") from None
     expected = 8 + length + end
     if expected > size:
         raise ModelFileError(
-            f"{name} is not complete ({_megabytes(size)} of {_megabytes(expected)} arrived): {_AGAIN}."
+            f"{name} is not complete ({_megabytes(size)} of {_megabytes(expected)} arrived): download it again."
         )
     return Header("safetensors", shapes, metadata)
 
@@ -131,11 +132,11 @@ def _read_zip(path: Path, file: BinaryIO) -> Header:
             with archive.open(pickles[0]) as pickled:
                 return _pickled("zip", scan_pickle(pickled))
     except Malformed as error:
-        raise ModelFileError(f"{path.name} cannot be read as a checkpoint ({error}): {_AGAIN}.") from None
+        raise ModelFileError(f"{path.name} cannot be read as a checkpoint ({error}): download it again.") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error):
         size = os.fstat(file.fileno()).st_size
         raise ModelFileError(
-            f"{path.name} is not complete, or damaged ({_megabytes(size)} arrived): {_AGAIN}."
+            f"{path.name} is not complete, or damaged ({_megabytes(size)} arrived): download it again."
         ) from None
 
 
@@ -148,4 +149,4 @@ def _read_legacy(path: Path, file: BinaryIO) -> Header:
     try:
         return _pickled("legacy", scan_legacy(file))
     except Malformed as error:
-        raise ModelFileError(f"{path.name} cannot be read as a checkpoint ({error}): {_AGAIN}.") from None
+        raise ModelFileError(f"{path.name} cannot be read as a checkpoint ({error}): download it again.") from None

@@ -12,6 +12,14 @@ from tests.browser.steps import LONG
 # All of axe's rules, the sizes of targets (WCAG 2.2) as well, which it leaves out by itself.
 OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
 SCHEMES = ("light", "dark")
+# A button of the page, and what it opens.
+OPENERS = [
+    ("[data-panel=txt2img] [data-action=styles]", "#txt2img-styles"),
+    ("[data-panel=txt2img] [data-action=presets]", "#txt2img-presets"),
+    ("[data-panel=txt2img] [data-action=cards]", "[data-panel=cards]"),
+    ("[data-action=queue]", "[data-panel=queue]"),
+    ("[data-action=who]", "#who-menu"),
+]
 
 # Resolves once nothing has changed in the element for a while.
 _QUIET = """(element) => new Promise((resolve) => {

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.reach import show, tabs
+from tests.browser.reach import OPENERS, show, tabs
 
 pytestmark = pytest.mark.browser
 
@@ -166,16 +166,7 @@ def test_a_mask_is_painted_by_keys(open_page: OpenPage) -> None:
     assert "Shift and arrows draw" in help_line.inner_text()
 
 
-@pytest.mark.parametrize(
-    ("opener", "panel"),
-    [
-        ("[data-panel=txt2img] [data-action=styles]", "#txt2img-styles"),
-        ("[data-panel=txt2img] [data-action=presets]", "#txt2img-presets"),
-        ("[data-panel=txt2img] [data-action=cards]", "[data-panel=cards]"),
-        ("[data-action=queue]", "[data-panel=queue]"),
-        ("[data-action=who]", "#who-menu"),
-    ],
-)
+@pytest.mark.parametrize(("opener", "panel"), OPENERS)
 def test_what_opens_takes_the_focus_and_escape_gives_it_back(open_page: OpenPage, opener: str, panel: str) -> None:
     page = open_page()
     button = page.locator(opener)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.reach import SCHEMES, show, tabs
+from tests.browser.reach import OPENERS, SCHEMES, show, tabs
 
 pytestmark = pytest.mark.browser
 
@@ -50,16 +50,7 @@ def test_no_tab_scrolls_sideways_and_none_loses_a_control(open_page: OpenPage, w
 
 
 @WIDTHS
-@pytest.mark.parametrize(
-    ("opener", "panel"),
-    [
-        ("[data-panel=txt2img] [data-action=styles]", "#txt2img-styles"),
-        ("[data-panel=txt2img] [data-action=presets]", "#txt2img-presets"),
-        ("[data-panel=txt2img] [data-action=cards]", "[data-panel=cards]"),
-        ("[data-action=queue]", "[data-panel=queue]"),
-        ("[data-action=who]", "#who-menu"),
-    ],
-)
+@pytest.mark.parametrize(("opener", "panel"), OPENERS)
 def test_what_opens_is_inside_the_window(open_page: OpenPage, width: int, opener: str, panel: str) -> None:
     page = open_page(width, 640)
     page.locator(opener).click()
